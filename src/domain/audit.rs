@@ -1,0 +1,321 @@
+//! The journal's nouns: who asked for what, and how it ended.
+//!
+//! Every act is two entries of one [`ActId`]: `Asked`, written before anything is done, and `Ended`, written after. A thread of
+//! entries on one subject (an incident) counts its versions; an entry names the version it was decided on, so that of two people who
+//! act on the same thing at once one is refused and told who was first.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{ActId, IncidentId, SourceName, Text};
+
+/// Who acts, and how sure we are of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Actor {
+    /// The person's name, or the login where no `[[person]]` has it.
+    pub name: Text,
+    /// Whether the operating system vouches for it (login uid, or a uid that is not shared).
+    pub verified: bool,
+}
+
+impl std::fmt::Display for Actor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.verified { f.pad(self.name.as_str()) } else { f.pad(&format!("{} (unverified)", self.name)) }
+    }
+}
+
+/// Where an acknowledgement is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Target {
+    /// An alert of an Alertmanager: a silence on exactly these labels, there.
+    Alertmanager {
+        /// The `[[source]]` that is asked.
+        source: SourceName,
+        /// Exactly the alert's labels.
+        labels: super::Labels,
+    },
+    /// An alert of our own rules: the journal alone.
+    Journal,
+}
+
+/// What is done to the world, or to the journal alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "effect", rename_all = "snake_case")]
+pub enum Effect {
+    /// Take an incident: it is ours until it clears, `until` passes, or we give it back.
+    Acknowledge {
+        /// Where the acknowledgement is kept.
+        target: Target,
+        /// When this occurrence of the alert began: another occurrence is not acknowledged by it.
+        occurrence: DateTime<Utc>,
+        /// What the responder has to say.
+        note: Option<Text>,
+        /// When a silence made for it ends unless it is extended.
+        until: DateTime<Utc>,
+        /// When it lapses whatever happens.
+        lapses: DateTime<Utc>,
+    },
+    /// Move the end of an acknowledgement's silence, because the alert still fires.
+    Extend {
+        /// Where it is kept.
+        target: Target,
+        /// The silence to move.
+        silence: String,
+        /// When it began, which must stay as it is for its id to stay.
+        starts: DateTime<Utc>,
+        /// Its new end.
+        until: DateTime<Utc>,
+        /// The acknowledgement that it belongs to.
+        ack: ActId,
+        /// The comment, which goes along with the new end.
+        comment: String,
+        /// In whose name.
+        by: Text,
+    },
+    /// Give an incident back; also done by burnwatch itself when the alert has cleared.
+    Release {
+        /// Where it is kept.
+        target: Target,
+        /// The silence to expire, if one was made.
+        silence: Option<String>,
+        /// The acknowledgement that ends.
+        ack: ActId,
+        /// Why.
+        why: Release,
+    },
+}
+
+/// Why an acknowledgement ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Release {
+    /// A person gave it back.
+    Unacknowledged,
+    /// The alert cleared.
+    Cleared,
+}
+
+impl Effect {
+    /// The verb for a list: `ack`, `extend`, `unack`, `clear`.
+    pub const fn verb(&self) -> &'static str {
+        match self {
+            Self::Acknowledge { .. } => "ack",
+            Self::Extend { .. } => "extend",
+            Self::Release { why: Release::Unacknowledged, .. } => "unack",
+            Self::Release { why: Release::Cleared, .. } => "clear",
+        }
+    }
+    /// Where it acts.
+    pub const fn target(&self) -> &Target {
+        match self {
+            Self::Acknowledge { target, .. } | Self::Extend { target, .. } | Self::Release { target, .. } => target,
+        }
+    }
+}
+
+/// How an act ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Outcome {
+    /// The backend took it.
+    Done {
+        /// What the backend calls what was made: a silence id.
+        receipt: Option<String>,
+    },
+    /// Nothing was done, for sure.
+    Failed {
+        /// What happened.
+        why: Text,
+        /// Whether trying again may help.
+        retry: bool,
+    },
+    /// Sent, and no answer came: look before repeating.
+    Unknown {
+        /// What happened.
+        why: Text,
+    },
+}
+
+/// One line of the journal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Place in the journal, from 1; 0 before it is written.
+    pub id: u64,
+    /// When it was written.
+    pub at: DateTime<Utc>,
+    /// The act it belongs to.
+    pub act: ActId,
+    /// What it is about.
+    pub subject: IncidentId,
+    /// What people call that.
+    pub title: Text,
+    /// Place in the subject's thread, from 1; 0 before it is written.
+    pub version: u64,
+    /// Who.
+    pub who: Actor,
+    /// What.
+    pub what: What,
+}
+
+/// Begin or end of an act.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum What {
+    /// Written before the act.
+    Asked {
+        /// What is to be done.
+        #[serde(flatten)]
+        effect: Effect,
+    },
+    /// Written after it; a later end of the same act replaces an earlier one that was not `Done`.
+    Ended {
+        /// How.
+        #[serde(flatten)]
+        outcome: Outcome,
+    },
+}
+
+/// How far the delivery of an acknowledgement has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Delivery {
+    /// The backend has it.
+    Done,
+    /// Being sent, or waiting to be sent again.
+    Pending,
+    /// The backend refused it.
+    Failed,
+    /// Sent, no answer yet read back.
+    Unknown,
+}
+
+/// An acknowledgement as it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ack {
+    /// The act that made it; `None` for one made by another tool.
+    pub act: Option<ActId>,
+    /// Who has it.
+    pub by: Actor,
+    /// Since when.
+    pub at: DateTime<Utc>,
+    /// When it ends unless extended; `None` if that is not known.
+    pub until: Option<DateTime<Utc>>,
+    /// When it lapses whatever happens; `None` for one made by another tool.
+    pub lapses: Option<DateTime<Utc>>,
+    /// What they said.
+    pub note: Option<Text>,
+    /// How far it has come.
+    pub delivery: Delivery,
+    /// Why it is not delivered.
+    pub why: Option<Text>,
+    /// The silence that carries it.
+    pub silence: Option<String>,
+    /// The occurrence it is for.
+    pub occurrence: Option<DateTime<Utc>>,
+    /// Where it is kept.
+    pub target: Target,
+}
+
+/// All that the journal says of one subject.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Thread {
+    /// Version of its newest entry, 0 if there is none.
+    pub version: u64,
+    /// The acknowledgement in force, if any.
+    pub ack: Option<Ack>,
+    /// An acknowledgement that lapsed, and when: to be said aloud until somebody takes it again.
+    pub lapsed: Option<(Actor, DateTime<Utc>)>,
+    /// Acts without a good end yet: the effect, who asked, when, and the last word on it.
+    pub open: BTreeMap<ActId, Open>,
+}
+
+/// An act without a good end yet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Open {
+    /// What was asked.
+    pub effect: Effect,
+    /// By whom.
+    pub who: Actor,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// What people call the subject.
+    pub title: Text,
+    /// The last end written; `None` while none is.
+    pub outcome: Option<Outcome>,
+}
+
+impl Thread {
+    /// Fold one entry in. Entries come in journal order.
+    pub fn apply(&mut self, entry: &Entry) {
+        self.version = self.version.max(entry.version);
+        match &entry.what {
+            What::Asked { effect } => {
+                let open = Open { effect: effect.clone(), who: entry.who.clone(), at: entry.at, title: entry.title.clone(), outcome: None };
+                self.open.insert(entry.act.clone(), open);
+                if let Effect::Acknowledge { target, occurrence, note, until, lapses } = effect {
+                    self.lapsed = None;
+                    self.ack = Some(Ack {
+                        act: Some(entry.act.clone()),
+                        by: entry.who.clone(),
+                        at: entry.at,
+                        until: Some(*until),
+                        lapses: Some(*lapses),
+                        note: note.clone(),
+                        delivery: Delivery::Pending,
+                        why: None,
+                        silence: None,
+                        occurrence: Some(*occurrence),
+                        target: target.clone(),
+                    });
+                }
+            }
+            What::Ended { outcome } => self.end(&entry.act, outcome),
+        }
+    }
+
+    fn end(&mut self, act: &ActId, outcome: &Outcome) {
+        let Some(open) = self.open.get_mut(act) else { return };
+        open.outcome = Some(outcome.clone());
+        let effect = open.effect.clone();
+        if matches!(outcome, Outcome::Done { .. } | Outcome::Failed { retry: false, .. }) {
+            self.open.remove(act);
+        }
+        let done = matches!(outcome, Outcome::Done { .. });
+        match effect {
+            Effect::Acknowledge { .. } => {
+                if let Some(ack) = self.ack.as_mut().filter(|a| a.act.as_ref() == Some(act)) {
+                    settle(ack, outcome);
+                }
+            }
+            Effect::Extend { until, ack, .. } if done => {
+                if let Some(held) = self.ack.as_mut().filter(|a| a.act.as_ref() == Some(&ack)) {
+                    held.until = Some(until);
+                    if let Outcome::Done { receipt: Some(id) } = outcome {
+                        held.silence = Some(id.clone());
+                    }
+                }
+            }
+            Effect::Release { ack, .. } if done => {
+                if self.ack.as_ref().is_some_and(|a| a.act.as_ref() == Some(&ack)) {
+                    self.ack = None;
+                }
+            }
+            Effect::Extend { .. } | Effect::Release { .. } => {}
+        }
+    }
+}
+
+fn settle(ack: &mut Ack, outcome: &Outcome) {
+    (ack.delivery, ack.why) = match outcome {
+        Outcome::Done { receipt } => {
+            ack.silence.clone_from(receipt);
+            (Delivery::Done, None)
+        }
+        Outcome::Failed { why, retry: true } => (Delivery::Pending, Some(why.clone())),
+        Outcome::Failed { why, retry: false } => (Delivery::Failed, Some(why.clone())),
+        Outcome::Unknown { why } => (Delivery::Unknown, Some(why.clone())),
+    };
+}

@@ -1,0 +1,108 @@
+//! Incidents: trouble that somebody should have, from whatever source.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{Ack, Grade, IncidentId, Labels, Severity, SloId, SourceName, Target, Text};
+
+/// Where an incident stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Nobody has it.
+    Triggered,
+    /// Somebody has it. Still open.
+    Acknowledged,
+    /// Over.
+    Resolved,
+}
+
+/// One trouble, and who has it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Incident {
+    /// Stable while it lasts.
+    pub id: IncidentId,
+    /// In one line.
+    pub title: Text,
+    /// How urgent.
+    pub severity: Severity,
+    /// Whose service, if a label tells.
+    pub service: Option<Text>,
+    /// Where it stands.
+    pub status: Status,
+    /// When it began; `None` if not known.
+    pub since: Option<DateTime<Utc>>,
+    /// As the source has them.
+    pub labels: Labels,
+    /// As the source has them.
+    pub annotations: Labels,
+    /// Where to read on.
+    pub links: Vec<Link>,
+    /// Who reports it.
+    pub sources: Vec<SourceName>,
+    /// Silenced by something that is not an acknowledgement.
+    pub silenced: bool,
+    /// Held back by another alert.
+    pub inhibited: bool,
+    /// Who has it.
+    pub ack: Option<Ack>,
+    /// Whose acknowledgement lapsed, and when.
+    pub lapsed: Option<(super::Actor, DateTime<Utc>)>,
+    /// Version of its thread in the journal: what an act on it expects.
+    pub version: u64,
+    /// What it comes from.
+    pub origin: Origin,
+    /// Whether its source no longer answers: the incident is as it was then.
+    pub stale: bool,
+}
+
+/// What an incident comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Origin {
+    /// An alert of an Alertmanager.
+    Alertmanager {
+        /// Which.
+        source: SourceName,
+        /// When this occurrence began.
+        starts_at: DateTime<Utc>,
+    },
+    /// A burn-rate rule of ours.
+    Own {
+        /// Whose budget burns.
+        slo: SloId,
+        /// How loud.
+        grade: Grade,
+        /// Identifies the episode.
+        seen_at: DateTime<Utc>,
+    },
+}
+
+impl Incident {
+    /// Where an acknowledgement of it is kept.
+    pub fn target(&self) -> Target {
+        match &self.origin {
+            Origin::Alertmanager { source, .. } => Target::Alertmanager { source: source.clone(), labels: self.labels.clone() },
+            Origin::Own { .. } => Target::Journal,
+        }
+    }
+    /// When this occurrence began, for telling it from the next one.
+    pub fn occurrence(&self) -> DateTime<Utc> {
+        match &self.origin {
+            Origin::Alertmanager { starts_at, .. } => *starts_at,
+            Origin::Own { seen_at, .. } => *seen_at,
+        }
+    }
+    /// Whether it should be looked at first: open, not held, not held back.
+    pub fn wants_somebody(&self) -> bool {
+        self.status == Status::Triggered && !self.silenced && !self.inhibited
+    }
+}
+
+/// A named address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// `runbook`, `dashboard`, `alert rule`.
+    pub name: Text,
+    /// An http or https address; others are not kept.
+    pub url: Text,
+}

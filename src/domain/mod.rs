@@ -1,0 +1,34 @@
+//! The nouns of the field and their arithmetic. No clock, no input or output: `now` is always a parameter.
+//!
+//! Everything else is built of these: the backends turn their wire formats into them, the engine folds them into a [`Snapshot`], the
+//! screen and the commands read that. What is computed here is the same everywhere.
+
+mod alert;
+mod audit;
+mod burn;
+mod incident;
+mod plan;
+mod request;
+mod selector;
+mod slo;
+mod snapshot;
+mod text;
+mod window;
+
+pub use alert::{Episode, Labels, Severity};
+pub use audit::{Ack, Actor, Delivery, Effect, Entry, Open, Outcome, Release, Target, Thread, What};
+pub use burn::{BurnRate, Grade, Rule, burn_rate, time_to_exhaustion, workbook};
+pub use incident::{Incident, Link, Origin, Status};
+pub use plan::{AckPolicy, Ask, Definition, Lane, Person, Plan, Service, Side, Sli, SourcePlan, Want};
+pub use request::{Act, Question, Request, Verb};
+pub use selector::{BadSelector, Matcher, Op, Selector, quote};
+pub use slo::{
+    ActId, BadObjective, DefinitionId, EventCounts, Group, IncidentId, Objective, SloId, SourceName, error_budget_remaining, events_left,
+    outage_left_secs,
+};
+pub use snapshot::{
+    Alerts, Answer, Cell, Counter, Event, Fault, FaultClass, Figure, FiringAlert, Freshness, GroupCounts, History, LeaseView, Part,
+    Reading, RuleState, Scraped, Silence, SloRow, Snapshot, SourceRow, State, StoreState, Toast, Verdict,
+};
+pub use text::{Text, Untrusted, clean};
+pub use window::{BadWindow, Interval, Window};

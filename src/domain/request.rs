@@ -1,0 +1,46 @@
+//! What the screen and the commands ask for: an act, which is journalled, or a look, which never is.
+
+use super::{Actor, IncidentId, SloId, Text};
+
+/// Something a person wants.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Request {
+    /// Change something. Journalled before and after.
+    Act(Act),
+    /// See something. Never journalled.
+    Look(Question),
+}
+
+/// A wish to act on what was seen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Act {
+    /// On which incident.
+    pub incident: IncidentId,
+    /// The version of its thread that was on screen: if the journal is further, the act is refused and the person told who was first.
+    pub seen: u64,
+    /// What to do.
+    pub verb: Verb,
+    /// Who, where the operating system cannot tell (a shared account); `None` leaves it to the operating system.
+    pub by: Option<Actor>,
+}
+
+/// What can be done to an incident.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verb {
+    /// Take it.
+    Acknowledge {
+        /// What the responder has to say.
+        note: Option<Text>,
+    },
+    /// Give it back.
+    Unacknowledge,
+}
+
+/// What can be looked at beyond what every poll brings.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Question {
+    /// These rows are on screen: bring the history their sparklines need.
+    History(Vec<SloId>),
+    /// Ask every source now.
+    Refresh,
+}

@@ -1,0 +1,540 @@
+//! What was read, and what we know now.
+//!
+//! A [`Reading`] is what one poll of one source saw, in parts that each succeed or fail alone. A [`Snapshot`] is all that is known;
+//! `fold` (in the engine) makes the next one of an [`Event`]. Both are values: no clock, no I/O.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    BurnRate, Definition, Entry, Episode, EventCounts, Grade, Group, Incident, IncidentId, Labels, Lane, Link, Objective, SloId,
+    SourceName, Text, Thread, Want, Window,
+};
+
+/// Why a source gave no answer, by what can be done about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FaultClass {
+    /// No connection.
+    Unreachable,
+    /// No answer, or no end of it, within the deadline.
+    Timeout,
+    /// Credentials missing or refused (401, 403).
+    Unauthorized,
+    /// Asked too often (429).
+    RateLimited,
+    /// Any other refusal.
+    Rejected,
+    /// It points elsewhere (3xx), where credentials must not follow.
+    Redirected,
+    /// More bytes than the cap allows.
+    TooLarge,
+    /// An answer that is not of the expected form.
+    Malformed,
+    /// The certificate, or the TLS handshake.
+    Tls,
+    /// An expected heartbeat alert is missing: the source may be blind.
+    Heartbeat,
+}
+
+impl FaultClass {
+    /// The words for it.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::Timeout => "no answer in time",
+            Self::Unauthorized => "credentials refused",
+            Self::RateLimited => "asked too often",
+            Self::Rejected => "request refused",
+            Self::Redirected => "redirects elsewhere",
+            Self::TooLarge => "answer too large",
+            Self::Malformed => "answer not understood",
+            Self::Tls => "certificate not trusted",
+            Self::Heartbeat => "heartbeat missing",
+        }
+    }
+}
+
+/// Why a part of a reading is missing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// What can be done about it.
+    pub class: FaultClass,
+    /// The thing, what happened, the next step.
+    pub message: Text,
+    /// Seconds the backend asked us to wait.
+    pub retry_after_secs: Option<u64>,
+}
+
+/// What one poll of one source saw.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reading {
+    /// Which source.
+    pub source: SourceName,
+    /// On which lane.
+    pub lane: Lane,
+    /// When the poll began.
+    pub at: DateTime<Utc>,
+    /// How long it took, in microseconds.
+    pub took_us: u64,
+    /// How far the backend's clock is ahead of ours, in seconds; `None` if it did not tell.
+    pub skew_secs: Option<f64>,
+    /// What it saw.
+    pub parts: Vec<Part>,
+}
+
+impl Reading {
+    /// The first fault among its parts.
+    pub fn fault(&self) -> Option<&Fault> {
+        self.parts.iter().find_map(|p| p.outcome.as_ref().err())
+    }
+    /// Whether any part succeeded.
+    pub fn any_good(&self) -> bool {
+        self.parts.iter().any(|p| p.outcome.is_ok())
+    }
+}
+
+/// One part of a reading.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    /// What was wanted.
+    pub want: Want,
+    /// As of when the answer holds.
+    pub as_of: DateTime<Utc>,
+    /// What came.
+    pub outcome: Result<Answer, Fault>,
+    /// Why the answer is not whole, if the backend said so.
+    pub partial: Option<Text>,
+}
+
+/// What came.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// To [`Want::Counts`].
+    Counts(Vec<GroupCounts>),
+    /// To [`Want::Presence`]: the time of each group's newest sample.
+    Presence(Vec<(Group, DateTime<Utc>)>),
+    /// To [`Want::History`]: per group the counts at each step; `None` where there is no sample.
+    History(Vec<(Group, Vec<(DateTime<Utc>, Option<EventCounts>)>)>),
+    /// To [`Want::Start`]: `None` if it began before what was looked at.
+    Start(Option<DateTime<Utc>>),
+    /// To [`Want::Alerts`].
+    Alerts(Alerts),
+    /// To [`Want::Scrape`]; the engine turns it into counts before it is stored.
+    Scraped(Vec<Scraped>),
+}
+
+/// Counts of one group over one window.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GroupCounts {
+    /// Which group.
+    pub group: Group,
+    /// What was counted; `None` if a side is missing or was not a number.
+    pub counts: Option<EventCounts>,
+    /// Share of the window really seen, in \[0, 1\]; `None` if not asked for.
+    pub covered: Option<f64>,
+    /// Whether the window cuts a gap, so that the counts are an estimate.
+    pub partial: bool,
+}
+
+/// What an Alertmanager says.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Alerts {
+    /// Alerts that are not over, the heartbeat left out.
+    pub alerts: Vec<FiringAlert>,
+    /// Silences that are not expired.
+    pub silences: Vec<Silence>,
+    /// Whether the heartbeat fires; `None` if none is expected.
+    pub heartbeat: Option<bool>,
+}
+
+/// One alert of an Alertmanager.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FiringAlert {
+    /// Alertmanager's hash of the labels.
+    pub fingerprint: Text,
+    /// As it has them.
+    pub labels: Labels,
+    /// As it has them.
+    pub annotations: Labels,
+    /// When it began.
+    pub starts_at: DateTime<Utc>,
+    /// Where the rule is.
+    pub generator: Option<Link>,
+    /// Silences that hold it back.
+    pub silenced_by: Vec<String>,
+    /// Alerts that hold it back.
+    pub inhibited_by: Vec<String>,
+}
+
+/// One silence of an Alertmanager.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Silence {
+    /// Its id.
+    pub id: String,
+    /// From when.
+    pub starts_at: DateTime<Utc>,
+    /// Until when.
+    pub ends_at: DateTime<Utc>,
+    /// By whom.
+    pub created_by: Text,
+    /// Why.
+    pub comment: Text,
+    /// Whether it holds now (not pending).
+    pub active: bool,
+}
+
+/// The counters of one target as they stand, narrowed to what the definitions select.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Scraped {
+    /// Which target: its address without credentials.
+    pub target: Text,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// The samples or why there are none.
+    pub samples: Result<Vec<Counter>, Fault>,
+}
+
+/// One counter, as some definition sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Counter {
+    /// Which definition counts it.
+    pub definition: super::DefinitionId,
+    /// In which group.
+    pub group: Group,
+    /// The series: name and labels, in a fixed order.
+    pub series: Untold,
+    /// Its value, ≥ 0, finite.
+    pub value: f64,
+    /// Whether it counts among all events.
+    pub in_total: bool,
+    /// Whether it counts among the selected (good or bad) events.
+    pub in_part: bool,
+}
+
+/// The identity of a series, compared and stored, never shown.
+pub type Untold = String;
+
+/// Something that happened to what we know.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A source was polled.
+    Read(Arc<Reading>),
+    /// A source will be asked again later than usual.
+    Waiting(SourceName, DateTime<Utc>),
+    /// The journal grew.
+    Journal(Vec<Entry>),
+    /// Episodes as the store has them.
+    Episodes(Vec<Episode>),
+    /// What the store and the lease are like.
+    Store(StoreState),
+    /// What came of a request that left no entry: a refusal.
+    Toast(Toast),
+    /// Time passed: freshness, lapses.
+    Tick,
+}
+
+/// What we know now.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// As of when.
+    pub at: DateTime<Utc>,
+    /// Goes up with each change.
+    pub revision: u64,
+    /// Everything in one word.
+    pub verdict: Verdict,
+    /// SLOs, worst first.
+    pub slos: Vec<Arc<SloRow>>,
+    /// Open incidents, worst first.
+    pub incidents: Vec<Arc<Incident>>,
+    /// Sources, in the order of the plan.
+    pub sources: Vec<SourceRow>,
+    /// Alerts of our own, open and lately ended, by SLO and grade.
+    pub episodes: BTreeMap<(SloId, Grade), Episode>,
+    /// What the journal says, by subject.
+    pub threads: BTreeMap<IncidentId, Thread>,
+    /// The newest entries of the journal, newest last.
+    pub latest: Vec<Arc<Entry>>,
+    /// What Alertmanagers said last, by source.
+    pub alerts: BTreeMap<SourceName, Arc<Alerts>>,
+    /// What the store is like.
+    pub store: StoreState,
+    /// Refusals and such, newest last; the screen shows each once.
+    pub toasts: Vec<Toast>,
+    /// Since when nothing has been burning; `None` while something is, or if that is not known.
+    pub calm_since: Option<DateTime<Utc>>,
+}
+
+/// Everything in one word; the worst wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// All that is watched was seen lately and is fine.
+    Ok,
+    /// Something cannot be seen.
+    Unknown,
+    /// Work for office hours.
+    Warning,
+    /// Somebody should be awake.
+    Critical,
+}
+
+impl Verdict {
+    /// The word on the chip.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Unknown => "unknown",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// How an SLO stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Seen lately, no rule fires, budget left.
+    Ok,
+    /// Seen lately, no events in the shortest window.
+    NoTraffic,
+    /// Not yet asked, or a side is missing.
+    Unknown,
+    /// The last good figures are too old.
+    Stale,
+    /// The source answers and has nothing.
+    NoData,
+    /// A ticket rule fires, or the budget is overspent.
+    Warning,
+    /// A page rule fires.
+    Critical,
+}
+
+impl State {
+    /// The word for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::NoTraffic => "no traffic",
+            Self::Unknown => "unknown",
+            Self::Stale => "stale",
+            Self::NoData => "no data",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// One figure over one window.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Figure {
+    /// What was counted; `None` if a side was missing.
+    pub counts: Option<EventCounts>,
+    /// Burn rate; `None` without traffic or counts.
+    pub burn: Option<BurnRate>,
+    /// As of when.
+    pub as_of: DateTime<Utc>,
+    /// Whether it is an estimate, or the backend said that the answer is not whole.
+    pub partial: bool,
+}
+
+/// One SLO and all that is known of it.
+#[derive(Clone, Debug)]
+pub struct SloRow {
+    /// `checkout/availability`.
+    pub id: SloId,
+    /// `checkout`.
+    pub service: Text,
+    /// The row it comes from.
+    pub definition: Arc<Definition>,
+    /// Its label values.
+    pub group: Group,
+    /// What is promised here.
+    pub objective: Objective,
+    /// How it stands.
+    pub state: State,
+    /// Figures by window, short to long; the period among them.
+    pub figures: Vec<(Window, Figure)>,
+    /// Share of the period really seen, in \[0, 1\]; `None` until asked.
+    pub covered: Option<f64>,
+    /// When its newest sample was taken; `None` if no answer has said.
+    pub last_sample: Option<DateTime<Utc>>,
+    /// When presence was last answered, with or without this group.
+    pub presence_as_of: Option<DateTime<Utc>>,
+    /// Since when it is without data or traffic, as far back as is known.
+    pub absent_since: Option<DateTime<Utc>>,
+    /// Its rules and what they say, in the definition's order.
+    pub rules: Vec<RuleState>,
+    /// The worst burn over the shortest window in each five minutes of the last six hours.
+    pub history: Arc<History>,
+}
+
+/// What a rule says of one SLO.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RuleState {
+    /// Whether it fires; `None` if a window is unknown.
+    pub firing: Option<bool>,
+}
+
+/// Cells of a sparkline, oldest first. Cell `i` covers [`History::CELL`] from `start + i · CELL`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct History {
+    /// Start of the first cell, in Unix seconds, a multiple of [`History::CELL`].
+    pub start: i64,
+    /// The cells.
+    pub cells: Vec<Cell>,
+    /// Whether the past was fetched (or cannot be).
+    pub filled: bool,
+}
+
+impl History {
+    /// Seconds in a cell.
+    pub const CELL: i64 = 300;
+    /// Cells kept: six hours.
+    pub const KEEP: usize = 72;
+}
+
+/// One cell of a sparkline.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Cell {
+    /// Nothing was seen.
+    #[default]
+    Gap,
+    /// Seen, and no event happened.
+    NoTraffic,
+    /// The worst burn seen.
+    Burn(f32),
+}
+
+impl SloRow {
+    /// The figure over `window`.
+    pub fn figure(&self, window: Window) -> Option<&Figure> {
+        self.figures.iter().find(|(w, _)| *w == window).map(|(_, f)| f)
+    }
+    /// The figure over the shortest window: what "now" means.
+    pub fn now(&self) -> Option<&Figure> {
+        self.figure(self.definition.shortest())
+    }
+    /// Burn rate over `window`.
+    pub fn burn(&self, window: Window) -> Option<BurnRate> {
+        self.figure(window).and_then(|f| f.burn)
+    }
+    /// Counts over the period.
+    pub fn period_counts(&self) -> Option<EventCounts> {
+        self.figure(self.definition.period).and_then(|f| f.counts)
+    }
+    /// Share of the budget left; `None` if nothing was counted, or if the SLO has no data.
+    pub fn budget_left(&self) -> Option<f64> {
+        if self.state == State::NoData {
+            return None;
+        }
+        super::error_budget_remaining(&self.period_counts()?, self.objective)
+    }
+    /// Seconds until the budget is empty at the burn of the last hour (or of the window nearest to it).
+    pub fn exhausted_in_secs(&self) -> Option<f64> {
+        let hour = self.burn(Window::hours(1)).or_else(|| self.now().and_then(|f| f.burn))?;
+        super::time_to_exhaustion(self.budget_left()?, hour, self.definition.period)
+    }
+    /// The loudest grade that fires.
+    pub fn firing(&self) -> Option<Grade> {
+        let firing = self.rules.iter().zip(&self.definition.rules).filter(|(s, _)| s.firing == Some(true));
+        firing.map(|(_, rule)| rule.grade).max()
+    }
+}
+
+/// How a source stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Freshness {
+    /// It answered lately.
+    Fresh,
+    /// Not yet asked, or the first answer is still awaited.
+    Starting,
+    /// Its last good answer is too old.
+    Stale,
+    /// Its last poll failed.
+    Failing,
+}
+
+impl Freshness {
+    /// The word for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Fresh => "fresh",
+            Self::Starting => "starting",
+            Self::Stale => "stale",
+            Self::Failing => "failing",
+        }
+    }
+}
+
+/// One source and how polling it goes.
+#[derive(Clone, Debug)]
+pub struct SourceRow {
+    /// Its name.
+    pub name: SourceName,
+    /// Its kind.
+    pub kind: &'static str,
+    /// How it stands.
+    pub state: Freshness,
+    /// Why its last answer was not whole.
+    pub partial: Option<Text>,
+    /// When it last gave all that was asked.
+    pub last_success: Option<DateTime<Utc>>,
+    /// When it last answered or failed.
+    pub last_poll: Option<DateTime<Utc>>,
+    /// What went wrong last; `None` once all is well again.
+    pub fault: Option<Fault>,
+    /// Polls that failed in a row.
+    pub failures: u32,
+    /// When it is asked next, if later than usual.
+    pub next_try: Option<DateTime<Utc>>,
+    /// How long polls take, in milliseconds: p50, p99, and over how many.
+    pub poll_ms: Option<(f64, f64, u64)>,
+    /// How far its clock is ahead of ours, in seconds.
+    pub skew_secs: Option<f64>,
+    /// How long polls took, in microseconds.
+    pub latency: Arc<hdrhistogram::Histogram<u32>>,
+}
+
+/// What the store is like, and who polls.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StoreState {
+    /// Where it is.
+    pub place: Text,
+    /// Why acting is off; `None` if the journal can be written.
+    pub trouble: Option<Text>,
+    /// Who polls.
+    pub lease: LeaseView,
+    /// The command by which another cockpit joins, where that is worth showing.
+    pub join: Option<Text>,
+}
+
+/// Who polls.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum LeaseView {
+    /// Not known yet.
+    #[default]
+    Unknown,
+    /// This cockpit.
+    Ours,
+    /// Another one.
+    Theirs(Text),
+}
+
+/// A sentence about what just happened.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Toast {
+    /// Unique, ascending.
+    pub serial: u64,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Whether it must be read (a failure) or may pass by.
+    pub failure: bool,
+    /// The sentence.
+    pub text: Text,
+}

@@ -1,0 +1,2 @@
+//! The program: everything it does begins in [`burnwatch`]'s `cli`.
+fn main() {}
