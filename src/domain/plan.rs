@@ -56,7 +56,34 @@ pub struct SourcePlan {
     pub insecure: bool,
 }
 
+impl Plan {
+    /// The source of this name.
+    pub fn source(&self, name: &SourceName) -> Option<&SourcePlan> {
+        self.sources.iter().find(|s| s.name == *name)
+    }
+    /// The definition of this id.
+    pub fn definition(&self, id: &DefinitionId) -> Option<&Arc<Definition>> {
+        self.definitions.iter().find(|d| d.id == *id)
+    }
+}
+
 impl SourcePlan {
+    /// From asking to asking for one window: short ones each poll, from a day every 5 minutes, from three days every 15, from a week
+    /// every 30. The samples a backend scans are its bill, and the long windows are most of it.
+    pub fn cadence(&self, window: Window) -> Duration {
+        let minutes = |m: u64| Duration::from_secs(m * 60).max(self.every);
+        match window.secs() {
+            0..86_400 => self.every,
+            86_400..259_200 => minutes(5),
+            259_200..604_800 => minutes(15),
+            _ => minutes(30),
+        }
+    }
+    /// Age from which a figure over `window` counts as stale: two of its intervals and its deadline.
+    pub fn figure_stale_after(&self, window: Window) -> Duration {
+        let deadline = if window.secs() < 86_400 { self.timeout } else { self.timeout_long };
+        self.cadence(window) * 2 + deadline
+    }
     /// Age from which its last answer counts as stale: two intervals and the deadline.
     pub fn stale_after(&self) -> Duration {
         self.every * 2 + self.timeout
@@ -184,9 +211,9 @@ impl Definition {
     }
     /// The shortest window asked for: what "now" means.
     pub fn shortest(&self) -> Window {
-        self.windows().into_iter().next().unwrap_or(self.period)
+        self.rules.iter().map(|r| r.short.min(r.long)).min().map_or(self.period, |w| w.min(self.period))
     }
-    /// The longest short window over which a rule of this grade looks.
+    /// The rules of this grade.
     pub fn rules_of(&self, grade: Grade) -> impl Iterator<Item = &Rule> {
         self.rules.iter().filter(move |r| r.grade == grade)
     }

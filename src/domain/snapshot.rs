@@ -410,6 +410,70 @@ pub enum Cell {
     Burn(f32),
 }
 
+impl SourceRow {
+    /// A source before its first poll.
+    pub fn starting(plan: &super::SourcePlan) -> Self {
+        // One microsecond to two minutes with two digits; bounds that are always valid, so the fallback is never taken.
+        let latency = hdrhistogram::Histogram::new_with_bounds(1, 120_000_000, 2).or_else(|_| hdrhistogram::Histogram::new(2));
+        Self {
+            name: plan.name.clone(),
+            kind: plan.kind,
+            state: Freshness::Starting,
+            partial: None,
+            long_trouble: None,
+            last_success: None,
+            last_poll: None,
+            fault: None,
+            failures: 0,
+            next_try: None,
+            poll_ms: None,
+            skew_secs: None,
+            latency: latency.ok().map(Arc::new),
+        }
+    }
+    /// Count one poll's duration, in microseconds, and refresh the quantiles.
+    pub fn timed(&mut self, took_us: u64) {
+        let Some(latency) = self.latency.as_mut().map(Arc::make_mut) else { return };
+        latency.saturating_record(took_us.max(1));
+        let ms = |q| latency.value_at_quantile(q) as f64 / 1_000.0;
+        self.poll_ms = Some((ms(0.5), ms(0.99), latency.len()));
+    }
+}
+
+impl Snapshot {
+    /// A cockpit that has seen nothing yet.
+    pub fn empty(plan: &super::Plan, at: DateTime<Utc>) -> Self {
+        Self {
+            at,
+            revision: 0,
+            verdict: Verdict::Unknown,
+            slos: Vec::new(),
+            incidents: Vec::new(),
+            sources: plan.sources.iter().map(SourceRow::starting).collect(),
+            episodes: BTreeMap::new(),
+            threads: BTreeMap::new(),
+            latest: Vec::new(),
+            alerts: BTreeMap::new(),
+            store: StoreState::default(),
+            toasts: Vec::new(),
+            calm_since: None,
+        }
+    }
+    /// The source of this name.
+    pub fn source(&self, name: &SourceName) -> Option<&SourceRow> {
+        self.sources.iter().find(|s| s.name == *name)
+    }
+    /// The open incident of this id.
+    pub fn incident(&self, id: &IncidentId) -> Option<&Arc<Incident>> {
+        self.incidents.iter().find(|i| i.id == *id)
+    }
+    /// Open incidents that are not held back, by whether they page: pages, tickets.
+    pub fn pages_and_tickets(&self) -> (usize, usize) {
+        let open = self.incidents.iter().filter(|i| !i.silenced && !i.inhibited);
+        open.fold((0, 0), |(p, t), i| if i.severity.pages() { (p + 1, t) } else { (p, t + usize::from(i.severity == super::Severity::P3)) })
+    }
+}
+
 impl SloRow {
     /// The figure over `window`.
     pub fn figure(&self, window: Window) -> Option<&Figure> {
@@ -483,6 +547,8 @@ pub struct SourceRow {
     pub state: Freshness,
     /// Why its last answer was not whole.
     pub partial: Option<Text>,
+    /// What is wrong with its questions over a day and more, which travel on a lane of their own.
+    pub long_trouble: Option<Text>,
     /// When it last gave all that was asked.
     pub last_success: Option<DateTime<Utc>>,
     /// When it last answered or failed.
@@ -498,7 +564,7 @@ pub struct SourceRow {
     /// How far its clock is ahead of ours, in seconds.
     pub skew_secs: Option<f64>,
     /// How long polls took, in microseconds.
-    pub latency: Arc<hdrhistogram::Histogram<u32>>,
+    pub latency: Option<Arc<hdrhistogram::Histogram<u32>>>,
 }
 
 /// What the store is like, and who polls.

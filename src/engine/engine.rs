@@ -1,0 +1,688 @@
+//! The engine at work: a plan and sources in, snapshots out, requests in.
+//!
+//! One actor on a thread of its own owns the snapshot; pollers, the store's watch and people send it messages, one after the other. The
+//! screen never waits for it and it never waits for the screen.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    io,
+    sync::Arc,
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::{
+    io::{Interest as Readiness, unix::AsyncFd},
+    sync::{mpsc, watch},
+    time::{Instant, sleep_until},
+};
+
+use super::{
+    Clock,
+    fold::fold,
+    ledger::{self, Ledger},
+    perform::{self, Acting, Chore, Missing},
+    poller::{Polled, Poller, is_raw, poll_once, random_bits},
+    schedule::Interest,
+};
+use crate::{
+    domain::{
+        Act, ActId, Actor, Effect, Entry, Episode, Event, Grade, Lane, LeaseView, Outcome, Plan, Question, Reading, Request, SloId, Snapshot,
+        StoreState, Target, Text, Toast, What, Window,
+    },
+    sources::Source,
+    store::{ChangeWatch, Holder, Lease, Store, StoreError},
+};
+
+/// Entries read from the journal at the start.
+const JOURNAL_TAIL: usize = 5_000;
+
+/// All that the engine works with.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// What is watched.
+    pub plan: Arc<Plan>,
+    /// The backends.
+    pub sources: Vec<Arc<dyn Source>>,
+    /// What lasts; `None` if there is no place for it, and then nothing can be done, only watched.
+    pub store: Option<Arc<Store>>,
+    /// What to say of the store.
+    pub state: StoreState,
+    /// Who sits here.
+    pub me: Actor,
+    /// What this cockpit is called among those on its store.
+    pub holder: Holder,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// The ends of a running engine.
+#[derive(Debug)]
+pub struct Running {
+    /// What is known; the newest wins.
+    pub snapshots: watch::Receiver<Arc<Snapshot>>,
+    /// What people want.
+    pub requests: mpsc::UnboundedSender<Request>,
+    stop: Option<mpsc::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    /// End the engine: the lease is given back, acts under way are finished within two seconds or left to be looked after.
+    pub fn stop(mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
+}
+
+/// Start the engine on a thread of its own.
+pub fn start(setup: Setup) -> io::Result<Running> {
+    let first = Arc::new(first(&setup));
+    let (publish, snapshots) = watch::channel(first);
+    let (requests, inbox) = mpsc::unbounded_channel();
+    let (stop, stopped) = mpsc::channel(1);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let thread = std::thread::Builder::new().name("engine".into()).spawn(move || {
+        let local = tokio::task::LocalSet::new();
+        local.block_on(&runtime, Actor_::new(setup, publish).run(inbox, stopped));
+        runtime.shutdown_timeout(Duration::from_millis(50));
+    })?;
+    Ok(Running { snapshots, requests, stop: Some(stop), thread: Some(thread) })
+}
+
+fn first(setup: &Setup) -> Snapshot {
+    let mut snapshot = Snapshot::empty(&setup.plan, setup.clock.now());
+    snapshot.store = setup.state.clone();
+    snapshot
+}
+
+/// Everything that the store already knows, folded.
+fn remembered(setup: &Setup, store: &Store) -> (Snapshot, u64) {
+    let now = setup.clock.now();
+    let mut snapshot = first(setup);
+    let mut take = |event| snapshot = fold(&snapshot, &setup.plan, event, now);
+    take(Event::Journal(store.recent(JOURNAL_TAIL).unwrap_or_default()));
+    take(Event::Episodes(store.episodes(now - TimeDelta::days(2)).unwrap_or_default()));
+    let (seq, readings) = store.readings_since(0).unwrap_or_default();
+    for reading in readings {
+        take(Event::Read(Arc::new(reading)));
+    }
+    (snapshot, seq)
+}
+
+/// One look for a command: fresh readings of the store if somebody polls, else one poll of everything.
+pub async fn once(setup: &Setup) -> Snapshot {
+    let mut snapshot = first(setup);
+    let mut epoch = None;
+    let mut ledger = Ledger::default();
+    if let Some(store) = &setup.store {
+        snapshot = remembered(setup, store).0;
+        match store.try_lease(&setup.holder, setup.clock.now(), ttl(&setup.plan)) {
+            Ok(Lease::Ours { epoch: ours }) => epoch = Some(ours),
+            Ok(Lease::Theirs { name, .. }) => {
+                snapshot.store.lease = LeaseView::Theirs(name);
+                return fold(&snapshot, &setup.plan, Event::Tick, setup.clock.now());
+            }
+            Err(error) => snapshot.store.trouble = Some(Text::from(error.to_string())),
+        }
+        ledger = load_ledger(setup, store);
+    }
+    let rows = setup.sources.iter().filter_map(|s| Some((setup.plan.source(s.name())?, s)));
+    let polls = rows.map(|(row, source)| async move { (row, source, poll_once(&setup.plan, row, source.as_ref(), &setup.clock).await) });
+    for (row, source, readings) in futures::future::join_all(polls).await {
+        for raw in readings {
+            let (reading, growth) = if is_raw(source.gives(), &raw) { grow(&mut ledger, setup, row, &raw, &|_, _| true) } else { (raw, None) };
+            if let (Some(store), Some(epoch)) = (&setup.store, epoch) {
+                drop(write(store, epoch, &reading, growth.as_ref()));
+            }
+            snapshot = fold(&snapshot, &setup.plan, Event::Read(Arc::new(reading)), setup.clock.now());
+        }
+    }
+    if let (Some(store), Some(epoch)) = (&setup.store, epoch) {
+        drop(store.put_episodes(epoch, &snapshot.episodes.values().cloned().collect::<Vec<_>>()));
+        drop(store.release(&setup.holder, epoch));
+    }
+    snapshot
+}
+
+/// Do one act and see it through: for commands.
+pub async fn act_once(setup: &Setup, snapshot: &Snapshot, act: &Act) -> Result<Outcome, perform::Refusal> {
+    let Some(store) = &setup.store else {
+        return Err(perform::Refusal::NoJournal(setup.state.trouble.as_ref().map(ToString::to_string).unwrap_or_default()));
+    };
+    let acting = Acting { plan: Arc::clone(&setup.plan), sources: setup.sources.clone(), store: Arc::clone(store), me: setup.me.clone() };
+    let now = setup.clock.now();
+    let entry = acting.decide(snapshot, act, &perform::act_id(now, random_bits()), now)?;
+    let asked = acting.ask(entry, act.seen)?;
+    let ended = acting.carry_out(&asked, false, setup.clock.now()).await;
+    Ok(match ended.map(|e| e.what) {
+        Some(What::Ended { outcome }) => outcome,
+        _ => Outcome::Unknown { why: Text::from("how it ended could not be written to the journal") },
+    })
+}
+
+fn load_ledger(setup: &Setup, store: &Store) -> Ledger {
+    let longest = setup.plan.definitions.iter().map(|d| d.period).max().unwrap_or(Window::days(30));
+    let buckets = store.buckets(setup.clock.now() - longest.delta()).unwrap_or_default();
+    let sources = setup.plan.sources.iter().filter(|s| s.kind == "scrape");
+    Ledger::load(buckets, sources.flat_map(|s| store.last_counters(&s.name).unwrap_or_default()).collect())
+}
+
+fn grow(
+    ledger: &mut Ledger,
+    setup: &Setup,
+    row: &crate::domain::SourcePlan,
+    raw: &Reading,
+    due: &dyn Fn(&crate::domain::DefinitionId, Window) -> bool,
+) -> (Reading, Option<ledger::Growth>) {
+    let scraped = raw.parts.iter().find_map(|p| match &p.outcome {
+        Ok(crate::domain::Answer::Scraped(scraped)) => Some(scraped),
+        _ => None,
+    });
+    let growth = ledger.grow(&setup.plan, row, scraped.map_or(&[], Vec::as_slice));
+    (ledger::counted(ledger, &setup.plan, raw, &growth, due), Some(growth))
+}
+
+fn write(store: &Store, epoch: u64, reading: &Reading, growth: Option<&ledger::Growth>) -> Result<(), StoreError> {
+    match growth {
+        Some(growth) => store.commit_scrape(epoch, &reading.source, &growth.buckets, &growth.counters, Some(reading)),
+        None => store.put_reading(epoch, reading),
+    }
+}
+
+/// The shortest interval of the plan: what "within two intervals" is measured in.
+fn pace(plan: &Plan) -> Duration {
+    plan.sources.iter().map(|s| s.every).min().unwrap_or(Duration::from_secs(15))
+}
+
+/// How long a lease lasts without being renewed.
+fn ttl(plan: &Plan) -> Duration {
+    pace(plan).mul_f64(1.5)
+}
+
+/// What happened inside the engine.
+enum Msg {
+    Ended(Option<Entry>, ActId),
+    Asked(Request),
+}
+
+struct Actor_ {
+    setup: Arc<Setup>,
+    snapshot: Arc<Snapshot>,
+    publish: watch::Sender<Arc<Snapshot>>,
+    ledger: Ledger,
+    epoch: Option<u64>,
+    seq: u64,
+    polls: watch::Sender<bool>,
+    interest: watch::Sender<Interest>,
+    refresh: watch::Sender<u64>,
+    visible: Vec<SloId>,
+    written: BTreeMap<(SloId, Grade), Episode>,
+    counted: HashMap<(crate::domain::DefinitionId, Window), DateTime<Utc>>,
+    missing: Missing,
+    in_flight: HashSet<ActId>,
+    tried: HashMap<ActId, DateTime<Utc>>,
+    toasts: u64,
+    compacted: DateTime<Utc>,
+    bench: Option<Instant>,
+}
+
+impl Actor_ {
+    fn new(setup: Setup, publish: watch::Sender<Arc<Snapshot>>) -> Self {
+        let snapshot = Arc::clone(&publish.borrow());
+        let compacted = setup.clock.now();
+        Self {
+            setup: Arc::new(setup),
+            snapshot,
+            publish,
+            ledger: Ledger::default(),
+            epoch: None,
+            seq: 0,
+            polls: watch::channel(false).0,
+            interest: watch::channel(Interest::default()).0,
+            refresh: watch::channel(0).0,
+            visible: Vec::new(),
+            written: BTreeMap::new(),
+            counted: HashMap::new(),
+            missing: Missing::default(),
+            in_flight: HashSet::new(),
+            tried: HashMap::new(),
+            toasts: 0,
+            compacted,
+            bench: None,
+        }
+    }
+
+    async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Request>, mut stop: mpsc::Receiver<()>) {
+        let (out, mut polled) = mpsc::channel::<Polled>(16);
+        let (done, mut ended) = mpsc::unbounded_channel::<Msg>();
+        let watch = self.setup.store.as_ref().and_then(|s| s.changes().ok()).and_then(|w| AsyncFd::with_interest(w, Readiness::READABLE).ok());
+        self.remember();
+        self.spawn_pollers(&out);
+        self.lease();
+        let beat = (pace(&self.setup.plan) / 3).clamp(Duration::from_millis(300), Duration::from_secs(5));
+        let mut next_beat = Instant::now() + beat;
+        loop {
+            tokio::select! {
+                _ = stop.recv() => break,
+                Some(request) = inbox.recv() => self.request(request, &done),
+                Some(polled) = polled.recv() => self.polled(polled),
+                Some(msg) = ended.recv() => if let Msg::Ended(entry, act) = msg { self.ended(entry, &act) },
+                () = changed(watch.as_ref()) => self.catch_up(),
+                () = sleep_until(next_beat) => {
+                    next_beat = Instant::now() + beat;
+                    self.beat();
+                }
+            }
+            self.work(&done);
+        }
+        self.finish(&mut ended).await;
+    }
+
+    async fn finish(&mut self, ended: &mut mpsc::UnboundedReceiver<Msg>) {
+        let _ = self.polls.send(false);
+        let deadline = Instant::now() + Duration::from_secs(2);
+        while !self.in_flight.is_empty() {
+            match tokio::time::timeout_at(deadline, ended.recv()).await {
+                Ok(Some(Msg::Ended(entry, act))) => self.ended(entry, &act),
+                Ok(Some(Msg::Asked(_))) => {}
+                Ok(None) | Err(_) => break,
+            }
+        }
+        if let (Some(store), Some(epoch)) = (&self.setup.store, self.epoch) {
+            drop(store.release(&self.setup.holder, epoch));
+        }
+    }
+
+    // ---- knowing
+
+    fn take(&mut self, event: Event) {
+        self.snapshot = Arc::new(fold(&self.snapshot, &self.setup.plan, event, self.setup.clock.now()));
+    }
+
+    fn show(&self) {
+        let _ = self.publish.send(Arc::clone(&self.snapshot));
+    }
+
+    fn remember(&mut self) {
+        let Some(store) = self.setup.store.clone() else { return };
+        let (snapshot, seq) = remembered(&self.setup, &store);
+        self.snapshot = Arc::new(snapshot);
+        self.written = self.snapshot.episodes.clone();
+        self.seq = seq;
+        self.ledger = load_ledger(&self.setup, &store);
+        self.past();
+        self.show();
+    }
+
+    /// The sparklines' past of sources whose buckets are our own.
+    fn past(&mut self) {
+        let now = self.setup.clock.now();
+        let rows: Vec<_> = self.setup.plan.sources.iter().filter(|s| s.kind == "scrape").cloned().collect();
+        for row in rows {
+            let reading = ledger::past(&self.ledger, &self.setup.plan, &row, now);
+            self.take(Event::Read(Arc::new(reading)));
+        }
+    }
+
+    /// Read what other cockpits wrote.
+    fn catch_up(&mut self) {
+        let Some(store) = self.setup.store.clone() else { return };
+        let before = self.snapshot.revision;
+        self.catch_up_journal(&store);
+        if self.epoch.is_none() {
+            if let Ok((seq, readings)) = store.readings_since(self.seq.max(1)) {
+                self.seq = seq.max(self.seq);
+                for reading in readings {
+                    self.take(Event::Read(Arc::new(reading)));
+                }
+            }
+            if let Ok(episodes) = store.episodes(self.setup.clock.now() - TimeDelta::days(2)) {
+                let known: Vec<_> = self.snapshot.episodes.values().cloned().collect();
+                let news: Vec<_> = episodes.into_iter().filter(|e| !known.contains(e)).collect();
+                if !news.is_empty() {
+                    self.take(Event::Episodes(news));
+                }
+            }
+            self.lease();
+        }
+        if self.snapshot.revision != before {
+            self.show();
+        }
+    }
+
+    fn catch_up_journal(&mut self, store: &Store) {
+        let newest = self.snapshot.latest.last().map_or(0, |e| e.id);
+        if let Ok(entries) = store.entries_since(newest)
+            && !entries.is_empty()
+        {
+            self.take(Event::Journal(entries));
+        }
+    }
+
+    // ---- polling
+
+    fn spawn_pollers(&self, out: &mpsc::Sender<Polled>) {
+        for source in &self.setup.sources {
+            let Some(row) = self.setup.plan.source(source.name()).cloned() else { continue };
+            let lanes: &[Lane] = if source.gives() == super::Gives::Metrics { &[Lane::Short, Lane::Long] } else { &[Lane::Short] };
+            for lane in lanes {
+                let poller = Poller {
+                    plan: Arc::clone(&self.setup.plan),
+                    row: row.clone(),
+                    source: Arc::clone(source),
+                    lane: *lane,
+                    clock: self.setup.clock.clone(),
+                    polls: self.polls.subscribe(),
+                    interest: self.interest.subscribe(),
+                    refresh: self.refresh.subscribe(),
+                    out: out.clone(),
+                };
+                tokio::task::spawn_local(poller.run());
+            }
+        }
+    }
+
+    /// Take, keep or notice the lease. Without a store everyone polls for himself.
+    fn lease(&mut self) {
+        let now = self.setup.clock.now();
+        let view = match &self.setup.store {
+            None => {
+                let _ = self.polls.send_replace(true);
+                LeaseView::Ours
+            }
+            Some(store) => match self.epoch {
+                Some(epoch) => match store.renew(&self.setup.holder, epoch, now) {
+                    Ok(()) => LeaseView::Ours,
+                    Err(StoreError::LateHolder) => return self.lose(),
+                    Err(error) => return self.trouble(&error),
+                },
+                None if self.bench.is_some_and(|until| Instant::now() < until) => return,
+                None => match store.try_lease(&self.setup.holder, now, ttl(&self.setup.plan)) {
+                    Ok(Lease::Ours { epoch }) => {
+                        self.epoch = Some(epoch);
+                        self.ledger = load_ledger(&self.setup, &Arc::clone(store));
+                        let _ = self.polls.send_replace(true);
+                        LeaseView::Ours
+                    }
+                    Ok(Lease::Theirs { name, .. }) => LeaseView::Theirs(name),
+                    Err(error) => {
+                        // A store that cannot be written: watch alone, and say so.
+                        let _ = self.polls.send_replace(true);
+                        return self.trouble(&error);
+                    }
+                },
+            },
+        };
+        if self.snapshot.store.lease != view {
+            let state = StoreState { lease: view, ..self.snapshot.store.clone() };
+            self.take(Event::Store(state));
+            self.show();
+        }
+    }
+
+    fn lose(&mut self) {
+        self.epoch = None;
+        let _ = self.polls.send_replace(false);
+        let state = StoreState { lease: LeaseView::Unknown, ..self.snapshot.store.clone() };
+        self.take(Event::Store(state));
+        self.show();
+    }
+
+    fn trouble(&mut self, error: &StoreError) {
+        let trouble = Some(Text::from(error.to_string()));
+        if self.snapshot.store.trouble != trouble {
+            let state = StoreState { trouble, ..self.snapshot.store.clone() };
+            self.take(Event::Store(state));
+            self.show();
+        }
+    }
+
+    fn polled(&mut self, Polled { reading: raw, pause }: Polled) {
+        // An answer that comes after the lease was lost belongs to nobody.
+        if !*self.polls.borrow() {
+            return;
+        }
+        let setup = Arc::clone(&self.setup);
+        let Some(row) = setup.plan.source(&raw.source) else { return };
+        let gives = setup.sources.iter().find(|s| *s.name() == raw.source).map(|s| s.gives());
+        let (reading, growth) = if gives.is_some_and(|g| is_raw(g, &raw)) {
+            let (at, counted) = (raw.at, self.counted.clone());
+            let slack = TimeDelta::from_std(row.every / 2).unwrap_or_default();
+            let due = |d: &crate::domain::DefinitionId, w: Window| {
+                let last = counted.get(&(d.clone(), w));
+                last.is_none_or(|last| at + slack - *last >= TimeDelta::from_std(row.cadence(w)).unwrap_or_default())
+            };
+            let (reading, growth) = grow(&mut self.ledger, &setup, row, &raw, &due);
+            for part in &reading.parts {
+                if let crate::domain::Want::Counts { definition, window } = &part.want {
+                    self.counted.insert((definition.clone(), *window), at);
+                }
+            }
+            (reading, growth)
+        } else {
+            (raw, None)
+        };
+        if let (Some(store), Some(epoch)) = (&setup.store, self.epoch) {
+            match write(store, epoch, &reading, growth.as_ref()) {
+                Ok(()) if self.snapshot.store.trouble.is_some() && store.writable().is_ok() => {
+                    let state = StoreState { trouble: None, ..self.snapshot.store.clone() };
+                    self.take(Event::Store(state));
+                }
+                Ok(()) => {}
+                Err(StoreError::LateHolder) => return self.lose(),
+                Err(error) => self.trouble(&error),
+            }
+        }
+        let source = reading.source.clone();
+        self.take(Event::Read(Arc::new(reading)));
+        if let Some(until) = pause.and_then(|p| TimeDelta::from_std(p).ok()) {
+            self.take(Event::Waiting(source, self.setup.clock.now() + until));
+        }
+        self.remember_episodes();
+        self.stand_down();
+        self.look();
+        self.show();
+    }
+
+    /// A holder that gets no answer three times in a row from anyone lets another cockpit try.
+    fn stand_down(&mut self) {
+        let failing = !self.snapshot.sources.is_empty() && self.snapshot.sources.iter().all(|s| s.failures >= 3 && s.failures.is_multiple_of(3));
+        if let (true, Some(epoch), Some(store)) = (failing, self.epoch, self.setup.store.clone()) {
+            drop(store.release(&self.setup.holder, epoch));
+            self.bench = Some(Instant::now() + pace(&self.setup.plan));
+            self.lose();
+        }
+    }
+
+    fn remember_episodes(&mut self) {
+        let (Some(store), Some(epoch)) = (&self.setup.store, self.epoch) else { return };
+        let news: Vec<Episode> =
+            self.snapshot.episodes.iter().filter(|(key, e)| self.written.get(*key) != Some(*e)).map(|(_, e)| e.clone()).collect();
+        if !news.is_empty() && store.put_episodes(epoch, &news).is_ok() {
+            self.written.clone_from(&self.snapshot.episodes);
+        }
+    }
+
+    fn look(&mut self) {
+        let interest = Interest::of(&self.snapshot, &self.visible);
+        self.interest.send_if_modified(|old| {
+            let news = *old != interest && interest != Interest::default();
+            *old = interest;
+            news
+        });
+    }
+
+    fn beat(&mut self) {
+        self.lease();
+        let old = Arc::clone(&self.snapshot);
+        self.take(Event::Tick);
+        if !alike(&old, &self.snapshot) {
+            self.show();
+        }
+        let now = self.setup.clock.now();
+        if let (Some(store), Some(epoch)) = (self.setup.store.clone(), self.epoch)
+            && now - self.compacted > TimeDelta::minutes(10)
+        {
+            self.compacted = now;
+            if store.compact(epoch, now).is_ok() {
+                self.ledger = load_ledger(&self.setup, &store);
+            }
+        }
+    }
+
+    // ---- acting
+
+    fn acting(&self) -> Option<Acting> {
+        let store = self.setup.store.clone()?;
+        Some(Acting { plan: Arc::clone(&self.setup.plan), sources: self.setup.sources.clone(), store, me: self.setup.me.clone() })
+    }
+
+    fn request(&mut self, request: Request, done: &mpsc::UnboundedSender<Msg>) {
+        match request {
+            Request::Look(Question::Refresh) => self.refresh.send_modify(|n| *n += 1),
+            Request::Look(Question::History(visible)) => {
+                self.visible = visible;
+                self.look();
+            }
+            Request::Act(act) => {
+                if let Err(refusal) = self.act(&act, done) {
+                    self.toast(true, refusal.to_string());
+                }
+            }
+        }
+    }
+
+    fn act(&mut self, act: &Act, done: &mpsc::UnboundedSender<Msg>) -> Result<(), perform::Refusal> {
+        let Some(acting) = self.acting() else {
+            return Err(perform::Refusal::NoJournal(self.snapshot.store.trouble.as_ref().map(ToString::to_string).unwrap_or_default()));
+        };
+        self.catch_up_journal(&acting.store);
+        let now = self.setup.clock.now();
+        let id = perform::act_id(now, random_bits());
+        let entry = acting.decide(&self.snapshot, act, &id, now)?;
+        let asked = acting.ask(entry, act.seen)?;
+        self.take(Event::Journal(vec![asked.clone()]));
+        self.show();
+        self.carry_out(acting, asked, false, done);
+        Ok(())
+    }
+
+    fn carry_out(&mut self, acting: Acting, asked: Entry, look_first: bool, done: &mpsc::UnboundedSender<Msg>) {
+        self.in_flight.insert(asked.act.clone());
+        self.tried.insert(asked.act.clone(), self.setup.clock.now());
+        let (done, clock) = (done.clone(), self.setup.clock.clone());
+        tokio::task::spawn_local(async move {
+            let ended = acting.carry_out(&asked, look_first, clock.now()).await;
+            let _ = done.send(Msg::Ended(ended, asked.act));
+        });
+    }
+
+    fn ended(&mut self, entry: Option<Entry>, act: &ActId) {
+        self.in_flight.remove(act);
+        let Some(entry) = entry else {
+            return self.toast(true, "how an act ended could not be written to the journal; it is looked after when the journal can be written".into());
+        };
+        if let What::Ended { outcome } = &entry.what
+            && entry.who == self.setup.me
+        {
+            let (failure, text) = sentence(&self.snapshot, &entry, outcome);
+            self.toast(failure, text);
+        }
+        if let Some(store) = self.setup.store.clone() {
+            self.catch_up_journal(&store);
+        }
+        self.show();
+    }
+
+    fn toast(&mut self, failure: bool, text: String) {
+        self.toasts += 1;
+        let toast = Toast { serial: self.toasts, at: self.setup.clock.now(), failure, text: Text::from(text) };
+        self.take(Event::Toast(toast));
+        self.show();
+    }
+
+    /// What the lease holder does of itself.
+    fn work(&mut self, done: &mpsc::UnboundedSender<Msg>) {
+        if self.epoch.is_none() || self.setup.plan.read_only {
+            return;
+        }
+        let now = self.setup.clock.now();
+        let chores = perform::chores(&self.snapshot, &self.setup.plan, &mut self.missing, now);
+        for chore in chores {
+            let Some(acting) = self.acting() else { return };
+            match chore {
+                Chore::New { subject, title, seen, effect } => {
+                    let id = perform::act_id(now, random_bits());
+                    let what = What::Asked { effect };
+                    let entry = Entry { id: 0, at: now, act: id, subject, title, version: 0, who: perform::itself(), what };
+                    if let Ok(asked) = acting.ask(entry, seen) {
+                        self.take(Event::Journal(vec![asked.clone()]));
+                        self.carry_out(acting, asked, false, done);
+                    } else {
+                        self.catch_up_journal(&acting.store);
+                    }
+                }
+                Chore::Again(asked) => self.again(acting, *asked, now, done),
+            }
+        }
+    }
+
+    fn again(&mut self, acting: Acting, asked: Entry, now: DateTime<Utc>, done: &mpsc::UnboundedSender<Msg>) {
+        let lately = self.tried.get(&asked.act).is_some_and(|at| now - *at < TimeDelta::seconds(15));
+        if lately || self.in_flight.contains(&asked.act) {
+            return;
+        }
+        let over = self.snapshot.incident(&asked.subject).is_none();
+        let ours = matches!(&asked.what, What::Asked { effect: Effect::Acknowledge { target: Target::Alertmanager { .. }, .. } });
+        if over && ours && now - asked.at > TimeDelta::minutes(5) {
+            let why = Text::from("the alert cleared before it could be delivered");
+            let what = What::Ended { outcome: Outcome::Failed { why, retry: false } };
+            drop(acting.store.append(Entry { what, at: now, ..asked }, None));
+            self.catch_up_journal(&acting.store);
+            return;
+        }
+        self.carry_out(acting, asked, true, done);
+    }
+}
+
+/// What is said of an act that ended.
+fn sentence(snapshot: &Snapshot, entry: &Entry, outcome: &Outcome) -> (bool, String) {
+    let effect = snapshot.threads.get(&entry.subject).and_then(|t| t.open.get(&entry.act)).map(|o| o.effect.clone());
+    let verb = effect.as_ref().map_or("done", |e| match e {
+        Effect::Acknowledge { .. } => "acknowledged",
+        Effect::Extend { .. } => "extended",
+        Effect::Release { .. } => "given back",
+    });
+    match outcome {
+        Outcome::Done { receipt } => {
+            let silence = receipt.as_ref().map(|r| format!(" · silence {}", r.chars().take(8).collect::<String>()));
+            (false, format!("{verb} {}{}", entry.title, silence.unwrap_or_default()))
+        }
+        Outcome::Failed { why, retry: true } => (true, format!("{}: not delivered yet, will be tried again: {why}", entry.title)),
+        Outcome::Failed { why, retry: false } => (true, format!("{}: not done: {why}", entry.title)),
+        Outcome::Unknown { why } => (true, format!("{}: not known whether it was done, looking: {why}", entry.title)),
+    }
+}
+
+/// Whether nothing that a person could see is different.
+fn alike(a: &Snapshot, b: &Snapshot) -> bool {
+    let states = |s: &Snapshot| s.slos.iter().map(|r| r.state).collect::<Vec<_>>();
+    let sources = |s: &Snapshot| s.sources.iter().map(|r| r.state).collect::<Vec<_>>();
+    a.verdict == b.verdict && sources(a) == sources(b) && a.incidents == b.incidents && states(a) == states(b)
+}
+
+/// Wait until another process changed the store; for ever if it cannot be watched.
+async fn changed(watch: Option<&AsyncFd<ChangeWatch>>) {
+    let Some(watch) = watch else { return std::future::pending().await };
+    match watch.readable().await {
+        Ok(mut guard) => {
+            watch.get_ref().drain();
+            guard.clear_ready();
+        }
+        Err(_) => std::future::pending().await,
+    }
+}

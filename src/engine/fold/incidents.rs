@@ -1,0 +1,174 @@
+//! Open incidents out of what Alertmanagers say, our own episodes, and the journal's threads.
+
+use std::{collections::HashMap, sync::Arc};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::domain::{
+    Ack, Actor, Alerts, Delivery, Episode, FiringAlert, Freshness, Grade, Incident, IncidentId, Labels, Link, Origin, Plan, Severity,
+    Silence, Snapshot, SourceName, Status, Target, Text, Thread, Untrusted,
+};
+
+/// How long after an acknowledgement its silence may be missing from what the Alertmanager lists.
+const SILENCE_GRACE: TimeDelta = TimeDelta::seconds(30);
+/// The beginning of a comment that makes a silence an acknowledgement (the convention of karma and kthxbye).
+pub const ACK_PREFIX: &str = "ACK!";
+
+/// All open incidents, worst first.
+pub fn incidents(snapshot: &Snapshot, plan: &Plan, now: DateTime<Utc>) -> Vec<Arc<Incident>> {
+    let mut all: Vec<Arc<Incident>> = Vec::new();
+    for (source, alerts) in &snapshot.alerts {
+        let stale = snapshot.source(source).is_none_or(|s| s.state != Freshness::Fresh);
+        let silences: HashMap<&str, &Silence> = alerts.silences.iter().map(|s| (s.id.as_str(), s)).collect();
+        all.extend(alerts.alerts.iter().map(|a| Arc::new(of_alert(snapshot, source, alerts, &silences, a, stale, now))));
+    }
+    let paging = |e: &Episode| snapshot.episodes.get(&(e.slo.clone(), Grade::Page)).is_some_and(|p| p.ended_at.is_none());
+    let open = snapshot.episodes.values().filter(|e| e.ended_at.is_none());
+    // While an SLO pages, its ticket is the same trouble.
+    let own = open.filter(|e| e.grade == Grade::Page || !paging(e)).filter_map(|e| of_episode(snapshot, plan, e, now));
+    all.extend(own.map(Arc::new));
+    all.sort_by(|a, b| key(a).cmp(&key(b)));
+    all
+}
+
+/// Held back last; then what nobody has; then by severity, the longest first.
+fn key(i: &Incident) -> (bool, bool, Severity, Option<DateTime<Utc>>, &IncidentId) {
+    (i.silenced || i.inhibited, i.status != Status::Triggered, i.severity, i.since, &i.id)
+}
+
+fn of_alert(
+    snapshot: &Snapshot,
+    source: &SourceName,
+    alerts: &Alerts,
+    silences: &HashMap<&str, &Silence>,
+    alert: &FiringAlert,
+    stale: bool,
+    now: DateTime<Utc>,
+) -> Incident {
+    let id = IncidentId::new(&format!("{source}:{}", alert.fingerprint));
+    let thread = snapshot.threads.get(&id);
+    let (acks, others): (Vec<&Silence>, Vec<&Silence>) =
+        alert.silenced_by.iter().filter_map(|s| silences.get(s.as_str()).copied()).partition(|s| s.comment.as_str().starts_with(ACK_PREFIX));
+    let unlisted = alert.silenced_by.len() > acks.len() + others.len();
+    let answered = snapshot.source(source).and_then(|s| s.last_success);
+    let held = thread.and_then(|t| ours(t, alert.starts_at, now)).filter(|ack| carried(ack, alerts, answered));
+    let listed = |ack: &Ack| ack.silence.as_ref().and_then(|id| silences.get(id.as_str()));
+    let ack = held.map(|mut ack| {
+        ack.until = listed(&ack).map(|s| s.ends_at).or(ack.until);
+        ack
+    });
+    let ack = ack.or_else(|| acks.iter().max_by_key(|s| s.ends_at).map(|s| theirs(s, source, &alert.labels)));
+    let name = alert.labels.get("alertname").map(Untrusted::text).unwrap_or_default();
+    Incident {
+        title: title(alert, &name),
+        severity: Severity::from_label(alert.labels.get("severity").map(Untrusted::raw)),
+        service: ["service", "app", "job"].iter().find_map(|l| alert.labels.get(l)).map(Untrusted::text),
+        status: if ack.is_some() { Status::Acknowledged } else { Status::Triggered },
+        since: Some(alert.starts_at),
+        labels: alert.labels.clone(),
+        annotations: alert.annotations.clone(),
+        links: links(alert),
+        sources: vec![source.clone()],
+        silenced: !others.is_empty() || unlisted,
+        inhibited: !alert.inhibited_by.is_empty(),
+        lapsed: if ack.is_none() { thread.and_then(|t| lapsed(t, alert.starts_at, now)) } else { None },
+        ack,
+        version: thread.map_or(0, |t| t.version),
+        origin: Origin::Alertmanager { source: source.clone(), starts_at: alert.starts_at },
+        stale,
+        id,
+    }
+}
+
+/// The alert's name and what its summary adds.
+fn title(alert: &FiringAlert, name: &Text) -> Text {
+    let summary = ["summary", "title", "description"].iter().find_map(|a| alert.annotations.get(a)).map(Untrusted::text);
+    match summary {
+        Some(summary) if !summary.is_empty() => summary,
+        _ if name.is_empty() => Text::from("an alert without a name"),
+        _ => name.clone(),
+    }
+}
+
+fn links(alert: &FiringAlert) -> Vec<Link> {
+    let named = [("runbook_url", "runbook"), ("dashboard_url", "dashboard"), ("dashboard", "dashboard"), ("trace_url", "trace")];
+    let web = |url: &&Untrusted| url.raw().starts_with("https://") || url.raw().starts_with("http://");
+    let annotated = named.iter().filter_map(|(annotation, name)| {
+        alert.annotations.get(annotation).filter(web).map(|url| Link { name: Text::from(*name), url: url.text() })
+    });
+    annotated.chain(alert.generator.clone()).collect()
+}
+
+/// The journal's acknowledgement, if it is for this occurrence and has not lapsed.
+fn ours(thread: &Thread, occurrence: DateTime<Utc>, now: DateTime<Utc>) -> Option<Ack> {
+    let ack = thread.ack.as_ref().filter(|a| a.occurrence == Some(occurrence))?;
+    let refused = ack.delivery == Delivery::Failed;
+    (refused || end(ack).is_none_or(|end| now < end)).then(|| ack.clone())
+}
+
+/// When an acknowledgement ends of itself.
+fn end(ack: &Ack) -> Option<DateTime<Utc>> {
+    match ack.target {
+        Target::Journal => ack.lapses,
+        Target::Alertmanager { .. } if ack.delivery == Delivery::Done => ack.until,
+        Target::Alertmanager { .. } => ack.lapses,
+    }
+}
+
+/// Whether the silence of a delivered acknowledgement is still there, as far as the last answer can tell.
+fn carried(ack: &Ack, alerts: &Alerts, answered: Option<DateTime<Utc>>) -> bool {
+    let Some(silence) = ack.silence.as_deref().filter(|_| ack.delivery == Delivery::Done) else { return true };
+    answered.is_none_or(|at| at < ack.at + SILENCE_GRACE) || alerts.silences.iter().any(|s| s.id == silence)
+}
+
+fn lapsed(thread: &Thread, occurrence: DateTime<Utc>, now: DateTime<Utc>) -> Option<(Actor, DateTime<Utc>)> {
+    let ack = thread.ack.as_ref().filter(|a| a.occurrence == Some(occurrence))?;
+    let end = end(ack)?;
+    Some((ack.by.clone(), end.min(now)))
+}
+
+/// An acknowledgement made elsewhere, read off its silence.
+fn theirs(silence: &Silence, source: &SourceName, labels: &Labels) -> Ack {
+    let note = silence.comment.as_str().trim_start_matches(ACK_PREFIX).trim();
+    Ack {
+        act: None,
+        by: Actor { name: silence.created_by.clone(), verified: true },
+        at: silence.starts_at,
+        until: Some(silence.ends_at),
+        lapses: None,
+        note: (!note.is_empty()).then(|| Text::from(note)),
+        delivery: Delivery::Done,
+        why: None,
+        silence: Some(silence.id.clone()),
+        occurrence: None,
+        target: Target::Alertmanager { source: source.clone(), labels: labels.clone() },
+    }
+}
+
+fn of_episode(snapshot: &Snapshot, plan: &Plan, episode: &Episode, now: DateTime<Utc>) -> Option<Incident> {
+    let row = snapshot.slos.iter().find(|r| r.id == episode.slo)?;
+    let id = IncidentId::new(&format!("{}:{}", episode.slo, episode.grade.word()));
+    let thread = snapshot.threads.get(&id);
+    let ack = thread.and_then(|t| ours(t, episode.seen_at, now));
+    let stale = plan.source(&row.definition.source).is_none() || row.state >= crate::domain::State::Unknown && row.firing().is_none()
+        || matches!(row.state, crate::domain::State::Stale | crate::domain::State::NoData);
+    Some(Incident {
+        title: Text::from(format!("{} {} burning", row.service, row.definition.name)),
+        severity: Severity::of(episode.grade),
+        service: Some(row.service.clone()),
+        status: if ack.is_some() { Status::Acknowledged } else { Status::Triggered },
+        since: episode.since,
+        labels: row.definition.by.iter().cloned().zip(row.group.0.iter().map(|v| v.raw().to_owned())).collect(),
+        annotations: Labels::default(),
+        links: Vec::new(),
+        sources: vec![row.definition.source.clone()],
+        silenced: false,
+        inhibited: false,
+        lapsed: if ack.is_none() { thread.and_then(|t| lapsed(t, episode.seen_at, now)) } else { None },
+        ack,
+        version: thread.map_or(0, |t| t.version),
+        origin: Origin::Own { slo: episode.slo.clone(), grade: episode.grade, seen_at: episode.seen_at },
+        stale,
+        id,
+    })
+}

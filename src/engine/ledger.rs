@@ -1,0 +1,255 @@
+//! Counters into buckets, buckets into counts over windows: what a metrics server would do, for sources that are scraped directly.
+//!
+//! Each poll of a target turns the growth of its counters since the poll before into one bucket per group, as long as the time between.
+//! A counter that fell began anew at 0; a series that is new on a target seen before grew from 0; a target seen for the first time
+//! tells nothing yet. A bucket much longer than the poll interval is a gap: what happened in it is counted, but a window that cuts it
+//! is an estimate and says so. Buckets of past hours are merged by the store; a window that cuts a merged one takes its share of it
+//! (at most a minute within 6 hours, 5 minutes within 3 days, an hour beyond).
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::{
+    domain::{
+        Answer, Counter, Definition, DefinitionId, EventCounts, Group, GroupCounts, History, Interval, Part, Plan, Reading, Scraped, SourcePlan, Text,
+        Want, Window,
+    },
+    store::{Bucket, LastCounters},
+};
+
+/// All buckets of the scraped sources, and the counters as they stood last.
+#[derive(Clone, Debug, Default)]
+pub struct Ledger {
+    groups: BTreeMap<(DefinitionId, Group), Vec<Span>>,
+    targets: HashMap<Text, Standing>,
+}
+
+#[derive(Clone, Debug)]
+struct Standing {
+    at: DateTime<Utc>,
+    values: HashMap<String, f64>,
+}
+
+/// A bucket without its name.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    time: Interval,
+    counts: EventCounts,
+    gap: bool,
+}
+
+/// What one scrape added.
+#[derive(Debug, Default)]
+pub struct Growth {
+    /// To be stored.
+    pub buckets: Vec<Bucket>,
+    /// The counters as they stand now, to be stored with them.
+    pub counters: Vec<LastCounters>,
+    /// Groups with samples, and of when.
+    pub present: BTreeMap<(DefinitionId, Group), DateTime<Utc>>,
+}
+
+impl Ledger {
+    /// Begin with what is stored.
+    pub fn load(buckets: Vec<Bucket>, counters: Vec<LastCounters>) -> Self {
+        let mut ledger = Self::default();
+        ledger.reload(buckets);
+        for last in counters {
+            ledger.targets.insert(last.target, Standing { at: last.at, values: last.values.into_iter().collect() });
+        }
+        ledger
+    }
+
+    /// Take the buckets anew, as the store has merged them.
+    pub fn reload(&mut self, buckets: Vec<Bucket>) {
+        self.groups.clear();
+        for bucket in buckets {
+            self.push(&bucket);
+        }
+        for spans in self.groups.values_mut() {
+            spans.sort_by_key(|s| s.time.to);
+        }
+    }
+
+    fn push(&mut self, bucket: &Bucket) {
+        let span = Span {
+            time: Interval { from: bucket.from, to: bucket.to },
+            counts: EventCounts { bad: bucket.bad, total: bucket.total },
+            gap: bucket.gap,
+        };
+        self.groups.entry((bucket.definition.clone(), bucket.group.clone())).or_default().push(span);
+    }
+
+    /// What grew since the polls before.
+    pub fn grow(&mut self, plan: &Plan, source: &SourcePlan, scraped: &[Scraped]) -> Growth {
+        let mut growth = Growth::default();
+        for target in scraped {
+            if let Ok(samples) = &target.samples {
+                self.target(plan, source, target, samples, &mut growth);
+            }
+        }
+        for bucket in &growth.buckets {
+            self.push(bucket);
+        }
+        growth
+    }
+
+    fn target(&mut self, plan: &Plan, source: &SourcePlan, target: &Scraped, samples: &[Counter], growth: &mut Growth) {
+        let before = self.targets.get(&target.target).filter(|b| b.at < target.at);
+        let mut sums: BTreeMap<(DefinitionId, Group), Sides> = BTreeMap::new();
+        for counter in samples {
+            let key = (counter.definition.clone(), counter.group.clone());
+            let grown = before.map_or(0.0, |b| match b.values.get(&counter.series) {
+                Some(then) if counter.value >= *then => counter.value - then,
+                _ => counter.value,
+            });
+            sums.entry(key).or_default().add(counter, grown);
+        }
+        for (key, sides) in sums {
+            growth.present.insert(key.clone(), target.at);
+            let (Some(before), Some(definition)) = (before, plan.definition(&key.0)) else { continue };
+            if let Some(counts) = sides.counts(definition) {
+                add(&mut growth.buckets, key, Interval { from: before.at, to: target.at }, counts, source);
+            }
+        }
+        let values: Vec<(String, f64)> = samples.iter().map(|c| (c.series.clone(), c.value)).collect();
+        self.targets.insert(target.target.clone(), Standing { at: target.at, values: values.iter().cloned().collect() });
+        growth.counters.push(LastCounters { target: target.target.clone(), at: target.at, values });
+    }
+
+    /// Counts of every group of a definition over the window that ends at `now`. Groups without any bucket in it are left out.
+    pub fn counts(&self, definition: &Definition, window: Window, now: DateTime<Utc>) -> Vec<GroupCounts> {
+        let time = window.until(now);
+        let of = self.groups.iter().filter(|((d, _), _)| *d == definition.id);
+        of.filter_map(|((_, group), spans)| sum(spans, &time).map(|s| s.named(group, window == definition.period, &time))).collect()
+    }
+
+    /// The sparkline's past: counts over the shortest window at each cell's end.
+    pub fn history(&self, definition: &Definition, now: DateTime<Utc>) -> Vec<(Group, Vec<(DateTime<Utc>, Option<EventCounts>)>)> {
+        let last = now.timestamp().div_euclid(History::CELL) * History::CELL;
+        let ends = (0..History::KEEP as i64).rev().filter_map(|i| DateTime::from_timestamp(last - i * History::CELL, 0));
+        let ends: Vec<_> = ends.collect();
+        let window = definition.shortest();
+        let of = self.groups.iter().filter(|((d, _), _)| *d == definition.id);
+        let points = |spans: &[Span]| ends.iter().map(|at| (*at, sum(spans, &window.until(*at)).map(|s| s.counts))).collect();
+        of.map(|((_, group), spans)| (group.clone(), points(spans))).collect()
+    }
+
+    /// Forget what lies before `before`; without a store nothing else bounds the ledger.
+    pub fn forget(&mut self, before: DateTime<Utc>) {
+        for spans in self.groups.values_mut() {
+            spans.retain(|s| s.time.to > before);
+        }
+    }
+}
+
+/// Growth of both sides of one group on one target.
+#[derive(Default)]
+struct Sides {
+    part: f64,
+    total: f64,
+    has_part: bool,
+    has_total: bool,
+}
+
+impl Sides {
+    fn add(&mut self, counter: &Counter, grown: f64) {
+        self.has_part |= counter.in_part;
+        self.has_total |= counter.in_total;
+        self.part += if counter.in_part { grown } else { 0.0 };
+        self.total += if counter.in_total { grown } else { 0.0 };
+    }
+    /// Bad and total events; `None` if a side is missing that does not mean zero.
+    fn counts(&self, definition: &Definition) -> Option<EventCounts> {
+        let known = self.has_total && (self.has_part || definition.sli.missing_is_zero);
+        let bad = match definition.sli.part {
+            crate::domain::Side::Good => self.total - self.part,
+            crate::domain::Side::Bad => self.part,
+        };
+        if known { EventCounts::new(bad, self.total) } else { None }
+    }
+}
+
+/// Add to the bucket of the same group and time, if another target made one, else make it.
+fn add(buckets: &mut Vec<Bucket>, (definition, group): (DefinitionId, Group), time: Interval, counts: EventCounts, source: &SourcePlan) {
+    let same = |b: &&mut Bucket| b.definition == definition && b.group == group && b.from == time.from && b.to == time.to;
+    if let Some(bucket) = buckets.iter_mut().find(same) {
+        bucket.bad += counts.bad;
+        bucket.total += counts.total;
+        return;
+    }
+    let gap = time.secs() > (source.every.as_secs_f64() * 3.0).max(60.0);
+    buckets.push(Bucket { definition, group, from: time.from, to: time.to, bad: counts.bad, total: counts.total, gap });
+}
+
+struct Sum {
+    counts: EventCounts,
+    covered_secs: f64,
+    partial: bool,
+}
+
+impl Sum {
+    fn named(self, group: &Group, period: bool, time: &Interval) -> GroupCounts {
+        // The newest edge is where the last poll was, up to a poll ago: that is not a hole.
+        let covered = period.then(|| (self.covered_secs / time.secs()).clamp(0.0, 1.0));
+        GroupCounts { group: group.clone(), counts: Some(self.counts), covered, partial: self.partial }
+    }
+}
+
+/// The sum of the buckets that lie in `time`; one that is cut gives its share. `None` if there is none.
+fn sum(spans: &[Span], time: &Interval) -> Option<Sum> {
+    let first = spans.partition_point(|s| s.time.to <= time.from);
+    let mut sum: Option<Sum> = None;
+    let mut seen = time.from;
+    for span in spans.get(first..).unwrap_or_default().iter().filter(|s| s.time.from < time.to) {
+        let inside = span.time.overlap_secs(time);
+        let share = if span.time.secs() > 0.0 { inside / span.time.secs() } else { 1.0 };
+        let all = sum.get_or_insert(Sum { counts: EventCounts::default(), covered_secs: 0.0, partial: false });
+        all.counts = all.counts + EventCounts { bad: span.counts.bad * share, total: span.counts.total * share };
+        all.covered_secs += Interval { from: span.time.from.max(seen), to: span.time.to.min(time.to) }.secs();
+        all.partial |= span.gap && share < 1.0;
+        seen = seen.max(span.time.to);
+    }
+    sum
+}
+
+/// Make a reading of counts out of a reading of counters: what the ledger holds over each window that is due.
+pub fn counted(ledger: &Ledger, plan: &Plan, raw: &Reading, growth: &Growth, due: &dyn Fn(&DefinitionId, Window) -> bool) -> Reading {
+    let Some(scraped) = raw.parts.iter().find(|p| matches!(p.want, Want::Scrape)) else { return raw.clone() };
+    if scraped.outcome.is_err() {
+        return raw.clone();
+    }
+    let at = scraped.as_of;
+    let mut parts = Vec::new();
+    let part = |want, answer| Part { want, as_of: at, outcome: Ok(answer), partial: scraped.partial.clone() };
+    for definition in plan.definitions.iter().filter(|d| d.source == raw.source) {
+        let present = growth.present.iter().filter(|((d, _), _)| *d == definition.id).map(|((_, g), at)| (g.clone(), *at));
+        let windows = definition.windows().into_iter().filter(|w| due(&definition.id, *w));
+        parts.extend(windows.map(|window| {
+            let want = Want::Counts { definition: definition.id.clone(), window };
+            part(want, Answer::Counts(ledger.counts(definition, window, at)))
+        }));
+        parts.push(part(Want::Presence { definition: definition.id.clone() }, Answer::Presence(present.collect())));
+    }
+    // Counts of a group whose first poll this was hold nothing: the source still answered, which an empty reading says too.
+    if parts.is_empty() {
+        parts.push(part(Want::Scrape, Answer::Scraped(Vec::new())));
+    }
+    Reading { parts, ..raw.clone() }
+}
+
+/// The sparklines' past out of the ledger, as a reading.
+pub fn past(ledger: &Ledger, plan: &Plan, source: &SourcePlan, at: DateTime<Utc>) -> Reading {
+    let step = Window::minutes(5);
+    let part = |d: &Arc<Definition>| {
+        let from = at - TimeDelta::seconds(History::CELL * History::KEEP as i64);
+        let want = Want::History { definition: d.id.clone(), groups: Vec::new(), window: d.shortest(), from, to: at, step };
+        Part { want, as_of: at, outcome: Ok(Answer::History(ledger.history(d, at))), partial: None }
+    };
+    let parts = plan.definitions.iter().filter(|d| d.source == source.name).map(part).collect();
+    Reading { source: source.name.clone(), lane: crate::domain::Lane::Long, at, took_us: 0, skew_secs: None, parts }
+}

@@ -1,0 +1,24 @@
+//! Keeps time: polls, folds, performs.
+//!
+//! [`schedule`] says what to ask, pollers ask, the [`ledger`] turns counters into counts, [`fold`] makes the next snapshot, [`perform`]
+//! journals and acts. `fold`, `schedule` and the ledger are pure; the actor in [`engine`] is where they meet time. Of all cockpits on
+//! one store one holds the lease and polls; the others fold the same readings.
+
+mod clock;
+#[allow(clippy::module_inception)]
+mod engine;
+mod fold;
+mod ledger;
+mod perform;
+mod poller;
+mod schedule;
+
+pub use clock::Clock;
+pub use engine::{Running, Setup, act_once, once, start};
+pub use fold::fold;
+pub use ledger::{Growth, Ledger, counted, past};
+pub use perform::{Acting, Chore, Missing, Refusal, act_id, chores};
+pub use poller::{Polled, Poller, backoff, poll_once};
+pub use schedule::{Answered, Interest, schedule};
+
+pub use crate::sources::Gives;

@@ -1,0 +1,286 @@
+//! Doing what people ask: journal, act, journal.
+//!
+//! The intent is in the journal before anything is done; if it cannot be written, nothing is done. The intent names the version of the
+//! incident's thread that its author saw: of two people who act at once the second is refused and told who was first. An act whose
+//! answer was lost is `unknown` and read back before it is tried again; what is tried again carries the same act id, so that it can be
+//! found.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::Arc,
+    time::Duration,
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::{
+    domain::{Act, ActId, Actor, Delivery, Effect, Entry, Incident, IncidentId, Outcome, Plan, Release, Snapshot, Target, Text, Thread, Verb, What},
+    sources::{Order, Source},
+    store::{JournalError, Store},
+};
+
+/// Why nothing was done.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The incident is over, or was never there.
+    #[error("{0} is not open any more; nothing was done")]
+    NotOpen(IncidentId),
+    /// Somebody was first.
+    #[error("{title}: {who} was first ({verb} at {at}); nothing was done")]
+    Late {
+        /// Which incident.
+        title: Text,
+        /// Who was first.
+        who: Actor,
+        /// What they did.
+        verb: &'static str,
+        /// When, as a time of day in UTC.
+        at: String,
+    },
+    /// It is acknowledged already.
+    #[error("{title} is acknowledged by {by} already; nothing was done")]
+    Held {
+        /// Which incident.
+        title: Text,
+        /// By whom.
+        by: Actor,
+    },
+    /// It is not acknowledged.
+    #[error("{0} is not acknowledged; nothing was done")]
+    NotHeld(Text),
+    /// Acting is switched off.
+    #[error("this cockpit is read-only; nothing was done")]
+    ReadOnly,
+    /// The journal could not be written.
+    #[error("the journal could not be written, so nothing was done: {0}")]
+    NoJournal(String),
+    /// The source cannot be acted on from here.
+    #[error("{0}: this source cannot be acted on; nothing was done")]
+    NoResponder(String),
+}
+
+/// What acts need.
+#[derive(Clone, Debug)]
+pub struct Acting {
+    /// The plan in force.
+    pub plan: Arc<Plan>,
+    /// Where acts go.
+    pub sources: Vec<Arc<dyn Source>>,
+    /// Where they are written down.
+    pub store: Arc<Store>,
+    /// Who acts unless the request says otherwise.
+    pub me: Actor,
+}
+
+impl Acting {
+    /// Decide what a request means for the incident as it is now, without doing anything.
+    pub fn decide(&self, snapshot: &Snapshot, act: &Act, id: &ActId, now: DateTime<Utc>) -> Result<Entry, Refusal> {
+        if self.plan.read_only {
+            return Err(Refusal::ReadOnly);
+        }
+        let incident = snapshot.incident(&act.incident).ok_or_else(|| Refusal::NotOpen(act.incident.clone()))?;
+        let effect = match &act.verb {
+            Verb::Acknowledge { note } => self.acknowledge(incident, note.clone(), now)?,
+            Verb::Unacknowledge => unacknowledge(incident)?,
+        };
+        if let Target::Alertmanager { source, .. } = effect.target()
+            && self.responder(source.as_str()).is_none()
+        {
+            return Err(Refusal::NoResponder(source.to_string()));
+        }
+        let who = act.by.clone().unwrap_or_else(|| self.me.clone());
+        Ok(entry(id, incident.id.clone(), incident.title.clone(), who, What::Asked { effect }, now))
+    }
+
+    fn acknowledge(&self, incident: &Incident, note: Option<Text>, now: DateTime<Utc>) -> Result<Effect, Refusal> {
+        if let Some(ack) = incident.ack.as_ref().filter(|a| a.delivery != Delivery::Failed) {
+            return Err(Refusal::Held { title: incident.title.clone(), by: ack.by.clone() });
+        }
+        let target = incident.target();
+        let lapses = now + delta(self.plan.ack.max);
+        let until = match &target {
+            Target::Alertmanager { source, .. } => {
+                let ack_for = self.plan.source(source).map_or(self.plan.ack.max, |s| s.ack_for);
+                lapses.min(now + delta(ack_for))
+            }
+            Target::Journal => lapses,
+        };
+        Ok(Effect::Acknowledge { target, occurrence: incident.occurrence(), note, until, lapses })
+    }
+
+    fn responder(&self, source: &str) -> Option<&Arc<dyn Source>> {
+        self.sources.iter().find(|s| s.name().as_str() == source && s.responder().is_some())
+    }
+
+    /// Write the intent down. `seen` is the version of the thread that its author saw.
+    pub fn ask(&self, entry: Entry, seen: u64) -> Result<Entry, Refusal> {
+        self.store.append(entry, Some(seen)).map_err(|error| match error {
+            JournalError::Conflict { first } => Refusal::Late {
+                title: first.title.clone(),
+                who: first.who.clone(),
+                verb: match &first.what {
+                    What::Asked { effect } => effect.verb(),
+                    What::Ended { .. } => "ended",
+                },
+                at: first.at.format("%H:%M:%S UTC").to_string(),
+            },
+            other => Refusal::NoJournal(other.to_string()),
+        })
+    }
+
+    /// Carry out an intent that is in the journal, and write down how it ended.
+    pub async fn carry_out(&self, asked: &Entry, look_first: bool, now: DateTime<Utc>) -> Option<Entry> {
+        let What::Asked { effect } = &asked.what else { return None };
+        let outcome = self.outcome(asked, effect, look_first, now).await;
+        let ended = entry(&asked.act, asked.subject.clone(), asked.title.clone(), asked.who.clone(), What::Ended { outcome }, now);
+        self.store.append(ended, None).ok()
+    }
+
+    async fn outcome(&self, asked: &Entry, effect: &Effect, look_first: bool, now: DateTime<Utc>) -> Outcome {
+        let Target::Alertmanager { source, .. } = effect.target() else { return Outcome::Done { receipt: None } };
+        let Some(responder) = self.responder(source.as_str()).and_then(|s| s.responder()) else {
+            return Outcome::Failed { why: Text::from(format!("{source}: this source cannot be acted on")), retry: false };
+        };
+        let order = Order { act: asked.act.clone(), who: asked.who.clone(), effect: effect.clone(), now };
+        if look_first {
+            let found = responder.read_back(&order).await;
+            if !matches!(found, Outcome::Failed { retry: true, .. }) {
+                return found;
+            }
+        }
+        responder.perform(&order).await
+    }
+}
+
+fn unacknowledge(incident: &Incident) -> Result<Effect, Refusal> {
+    let ack = incident.ack.as_ref().ok_or_else(|| Refusal::NotHeld(incident.title.clone()))?;
+    Ok(release(ack, Release::Unacknowledged))
+}
+
+fn release(ack: &crate::domain::Ack, why: Release) -> Effect {
+    let none = || ActId::new("elsewhere");
+    Effect::Release { target: ack.target.clone(), silence: ack.silence.clone(), ack: ack.act.clone().unwrap_or_else(none), why }
+}
+
+fn entry(act: &ActId, subject: IncidentId, title: Text, who: Actor, what: What, at: DateTime<Utc>) -> Entry {
+    Entry { id: 0, at, act: act.clone(), subject, title, version: 0, who, what }
+}
+
+fn delta(d: Duration) -> TimeDelta {
+    TimeDelta::from_std(d).unwrap_or(TimeDelta::MAX)
+}
+
+/// Burnwatch itself, when it extends or releases what a person asked for.
+pub fn itself() -> Actor {
+    Actor { name: Text::from("burnwatch"), verified: true }
+}
+
+/// How long an alert must be missing before its acknowledgement is released: an Alertmanager that was restarted knows nothing until
+/// Prometheus has sent everything again, which takes a minute.
+const GONE_FOR: TimeDelta = TimeDelta::seconds(75);
+/// How long an act may be without an end before somebody else looks after it.
+const ABANDONED: TimeDelta = TimeDelta::seconds(90);
+/// How long between two tries of the same act.
+const RETRY: TimeDelta = TimeDelta::seconds(15);
+
+/// Since when acknowledged alerts have been missing.
+#[derive(Clone, Debug, Default)]
+pub struct Missing(HashMap<IncidentId, DateTime<Utc>>);
+
+/// What the lease holder has to do of itself: extend, release, look after acts that nobody ended.
+pub fn chores(snapshot: &Snapshot, plan: &Plan, missing: &mut Missing, now: DateTime<Utc>) -> Vec<Chore> {
+    let mut chores = Vec::new();
+    missing.0.retain(|id, _| snapshot.incident(id).is_none());
+    for (subject, thread) in &snapshot.threads {
+        chores.extend(abandoned(subject, thread, now));
+        let Some(ack) = thread.ack.as_ref().filter(|a| a.delivery == Delivery::Done) else { continue };
+        // An act on this subject is under way: wait for its end.
+        if !thread.open.is_empty() {
+            continue;
+        }
+        let title = snapshot.latest.iter().rev().find(|e| e.subject == *subject).map_or_else(|| Text::from(subject.as_str()), |e| e.title.clone());
+        let chore = |effect| Chore::New { subject: subject.clone(), title: title.clone(), seen: thread.version, effect };
+        match snapshot.incident(subject).filter(|i| Some(i.occurrence()) == ack.occurrence) {
+            Some(incident) => chores.extend(extension(ack, incident, plan, now).map(chore)),
+            None if gone(snapshot, subject, ack, missing, now) => chores.push(chore(release(ack, Release::Cleared))),
+            None => {}
+        }
+    }
+    chores
+}
+
+/// Something the lease holder does of itself.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Chore {
+    /// A new act.
+    New {
+        /// On what.
+        subject: IncidentId,
+        /// What people call it.
+        title: Text,
+        /// The version of the thread it was decided on.
+        seen: u64,
+        /// What to do.
+        effect: Effect,
+    },
+    /// An act that was asked for and has no good end.
+    Again(Box<Entry>),
+}
+
+fn abandoned<'a>(subject: &'a IncidentId, thread: &'a Thread, now: DateTime<Utc>) -> impl Iterator<Item = Chore> + 'a {
+    thread.open.iter().filter_map(move |(act, open)| {
+        let wait = if open.outcome.is_some() { RETRY } else { ABANDONED };
+        let what = What::Asked { effect: open.effect.clone() };
+        let asked = Entry { at: open.at, ..entry(act, subject.clone(), open.title.clone(), open.who.clone(), what, now) };
+        (now - open.at > wait).then(|| Chore::Again(Box::new(asked)))
+    })
+}
+
+/// Move the silence's end at half of its life, never beyond where the acknowledgement lapses.
+fn extension(ack: &crate::domain::Ack, incident: &Incident, plan: &Plan, now: DateTime<Utc>) -> Option<Effect> {
+    let Target::Alertmanager { source, .. } = &ack.target else { return None };
+    let (lapses, until, silence, act) = (ack.lapses?, ack.until?, ack.silence.clone()?, ack.act.clone()?);
+    let ack_for = delta(plan.source(source)?.ack_for);
+    let end = lapses.min(now + ack_for);
+    let due = until - now < ack_for / 2 && now < until && end > until;
+    let comment = crate::sources::ack_comment(&ack.by, ack.note.as_ref(), &act);
+    (due && !incident.stale).then(|| Effect::Extend {
+        target: ack.target.clone(),
+        silence,
+        starts: ack.at,
+        until: end,
+        ack: act,
+        comment,
+        by: ack.by.name.clone(),
+    })
+}
+
+/// Whether an acknowledged alert has been over for long enough, by answers that can tell.
+fn gone(snapshot: &Snapshot, subject: &IncidentId, ack: &crate::domain::Ack, missing: &mut Missing, now: DateTime<Utc>) -> bool {
+    match &ack.target {
+        Target::Journal => snapshot.incident(subject).is_none_or(|i| Some(i.occurrence()) != ack.occurrence) && !snapshot.slos.is_empty(),
+        Target::Alertmanager { source, .. } => {
+            let answering = snapshot.source(source).is_some_and(|s| s.state == crate::domain::Freshness::Fresh);
+            if !answering {
+                missing.0.remove(subject);
+                return false;
+            }
+            now - *missing.0.entry(subject.clone()).or_insert(now) >= GONE_FOR
+        }
+    }
+}
+
+/// A new act id: time and randomness, short enough for a comment.
+pub fn act_id(now: DateTime<Utc>, random: u64) -> ActId {
+    ActId::new(&format!("{:x}{:08x}", now.timestamp_millis(), random & 0xffff_ffff))
+}
+
+impl fmt::Display for Chore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::New { title, effect, .. } => write!(f, "{} {title}", effect.verb()),
+            Self::Again(entry) => write!(f, "look after {}", entry.title),
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What to ask next. Pure: the plan, what was answered when, and what is on screen make the next [`Ask`].
+//!
+//! The samples a backend scans are its bill, and the long windows are most of it: windows under a day are asked each poll, longer ones
+//! by their own cadence ([`SourcePlan::cadence`]); one question per definition and window however many SLOs fan out of it; the past of a
+//! sparkline once, for the rows on screen, after which each poll brings its own tail.
+
+use std::{collections::HashMap, sync::Arc};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::{
+    domain::{Ask, Definition, DefinitionId, Episode, Grade, Group, History, Lane, Plan, Snapshot, SourcePlan, Want, Window},
+    sources::Gives,
+};
+
+
+/// When each want was last answered.
+#[derive(Clone, Debug, Default)]
+pub struct Answered(HashMap<Key, DateTime<Utc>>);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Key {
+    Counts(DefinitionId, Window),
+    History(DefinitionId, Group),
+    Start(DefinitionId, Group, Grade),
+}
+
+impl Answered {
+    /// Remember that `want` was asked at `at` (an answer or a fault that asking again would not mend).
+    pub fn note(&mut self, want: &Want, at: DateTime<Utc>) {
+        match want {
+            Want::Counts { definition, window } => drop(self.0.insert(Key::Counts(definition.clone(), *window), at)),
+            Want::History { definition, groups, .. } => {
+                self.0.extend(groups.iter().map(|g| (Key::History(definition.clone(), g.clone()), at)));
+            }
+            Want::Start { definition, group, grade } => {
+                self.0.insert(Key::Start(definition.clone(), group.clone(), *grade), at);
+            }
+            Want::Presence { .. } | Want::Alerts | Want::Scrape => {}
+        }
+    }
+}
+
+/// What is on screen, and what is not yet known about it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Interest {
+    /// Rows whose sparkline has no past yet.
+    pub history: Vec<(DefinitionId, Group)>,
+    /// Episodes of which nobody knows when they began.
+    pub starts: Vec<(DefinitionId, Group, Grade)>,
+}
+
+impl Interest {
+    /// What `visible` rows and the open episodes of a snapshot still lack.
+    pub fn of(snapshot: &Snapshot, visible: &[crate::domain::SloId]) -> Self {
+        let lacks = snapshot.slos.iter().filter(|r| !r.history.filled && visible.contains(&r.id));
+        let unknown = |e: &&Episode| e.ended_at.is_none() && e.since.is_none();
+        let starts = snapshot.episodes.values().filter(unknown).filter_map(|e| {
+            let row = snapshot.slos.iter().find(|r| r.id == e.slo)?;
+            Some((row.definition.id.clone(), row.group.clone(), e.grade))
+        });
+        Self { history: lacks.map(|r| (r.definition.id.clone(), r.group.clone())).collect(), starts: starts.collect() }
+    }
+}
+
+/// The next ask of one lane of one source; empty if nothing is due.
+pub fn schedule(
+    plan: &Plan,
+    source: &SourcePlan,
+    gives: Gives,
+    lane: Lane,
+    answered: &Answered,
+    interest: &Interest,
+    at: DateTime<Utc>,
+) -> Ask {
+    let wants = match gives {
+        Gives::Alerts => vec![Want::Alerts],
+        Gives::Counters => vec![Want::Scrape],
+        Gives::Metrics => metrics(plan, source, answered, interest, at),
+    };
+    Ask { wants: wants.into_iter().filter(|w| w.lane() == lane).collect() }
+}
+
+fn metrics(plan: &Plan, source: &SourcePlan, answered: &Answered, interest: &Interest, at: DateTime<Utc>) -> Vec<Want> {
+    let mut wants = Vec::new();
+    for definition in plan.definitions.iter().filter(|d| d.source == source.name) {
+        wants.push(Want::Presence { definition: definition.id.clone() });
+        let due = |w: &Window| {
+            let last = answered.0.get(&Key::Counts(definition.id.clone(), *w));
+            // A little early rather than a poll late: ticks carry jitter.
+            let slack = TimeDelta::from_std(source.every / 2).unwrap_or_default();
+            last.is_none_or(|last| at + slack - *last >= TimeDelta::from_std(source.cadence(*w)).unwrap_or_default())
+        };
+        let due = definition.windows().into_iter().filter(due);
+        wants.extend(due.map(|window| Want::Counts { definition: definition.id.clone(), window }));
+        wants.extend(past(definition, answered, interest, at));
+    }
+    let starts = interest.starts.iter().filter(|(d, g, grade)| {
+        let ours = plan.definition(d).is_some_and(|d| d.source == source.name);
+        ours && !answered.0.contains_key(&Key::Start(d.clone(), g.clone(), *grade))
+    });
+    // One at a time: each is a range query of its own.
+    wants.extend(starts.take(1).map(|(d, g, grade)| Want::Start { definition: d.clone(), group: g.clone(), grade: *grade }));
+    wants
+}
+
+fn past(definition: &Arc<Definition>, answered: &Answered, interest: &Interest, at: DateTime<Utc>) -> Option<Want> {
+    let lacks = interest.history.iter().filter(|(d, g)| *d == definition.id && !answered.0.contains_key(&Key::History(d.clone(), g.clone())));
+    let groups: Vec<Group> = lacks.map(|(_, g)| g.clone()).take(100).collect();
+    let step = Window::from_secs(History::CELL.unsigned_abs())?;
+    let to = DateTime::from_timestamp(at.timestamp().div_euclid(History::CELL) * History::CELL, 0)?;
+    let from = to - TimeDelta::seconds(History::CELL * History::KEEP as i64);
+    (!groups.is_empty()).then(|| Want::History { definition: definition.id.clone(), groups, window: definition.shortest(), from, to, step })
+}
