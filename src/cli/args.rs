@@ -1,0 +1,111 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// A reliability cockpit for the terminal: what burns, since when, who has it, what to do next.
+#[derive(Debug, Parser)]
+#[command(name = "burnwatch", version, disable_help_subcommand = true, max_term_width = 100)]
+#[command(after_help = "Without a command the cockpit opens. Exit codes: 0 yes, done, ok; 1 no, refused, problems found, status warning or \
+                        critical; 2 could not tell or not delivered; 64 wrong usage.")]
+pub struct Cli {
+    /// What to do; the cockpit if nothing is said
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// How and where
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// What every command understands.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Common {
+    /// Configuration file [default: $BURNWATCH_CONFIG, then the user's, /etc/burnwatch/, ./burnwatch.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Another folder for the store than the configured one
+    #[arg(long, global = true, value_name = "FOLDER")]
+    pub store: Option<PathBuf>,
+    /// Watch only: no acts from here
+    #[arg(long, global = true)]
+    pub read_only: bool,
+    /// Who acts, where the operating system cannot tell (root without a login, a shared account); recorded as unverified
+    #[arg(long = "as", global = true, value_name = "NAME")]
+    pub who: Option<String>,
+    /// Write a structured, redacted log to this file
+    #[arg(long, global = true, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+    /// How the cockpit looks
+    #[command(flatten)]
+    pub look: Look,
+}
+
+/// How the cockpit looks.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Look {
+    /// Theme: night, day, high-contrast, colorblind
+    #[arg(long, global = true, value_name = "NAME")]
+    pub theme: Option<String>,
+    /// Marks and lines in ASCII only
+    #[arg(long, global = true)]
+    pub ascii: bool,
+    /// Fewer bytes: the clock by the minute, ages in steps
+    #[arg(long, global = true)]
+    pub low_bandwidth: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// The cockpit on a practice fleet: nothing to install, nothing left behind
+    Demo,
+    /// Every mistake of the configuration at file:line:column
+    Check {
+        /// Also ask each source once and say what it found
+        #[arg(long)]
+        live: bool,
+    },
+    /// What the cockpit would show, without a screen
+    Status {
+        /// As JSON, documented in docs/STATUS.md
+        #[arg(long)]
+        json: bool,
+    },
+    /// Acknowledge an incident: it is yours until it clears
+    Ack {
+        /// The incident, as `status` names it; a unique beginning is enough
+        id: String,
+        /// What to say about it
+        #[arg(long, value_name = "TEXT")]
+        note: Option<String>,
+        /// Print the outcome as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Give an acknowledged incident back
+    Unack {
+        /// The incident, as `status` names it; a unique beginning is enough
+        id: String,
+        /// Print the outcome as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// The store: where acts are written down and readings shared
+    Store {
+        /// What to do with it
+        #[command(subcommand)]
+        what: StoreCommand,
+    },
+}
+
+/// What to do with the store.
+#[derive(Debug, Subcommand)]
+pub enum StoreCommand {
+    /// Make a store that a group of people on this host shares
+    Init {
+        /// The group that may read and write it
+        #[arg(long, value_name = "GROUP")]
+        group: String,
+    },
+}

@@ -1,0 +1,150 @@
+//! `burnwatch status`: the screen's snapshot as text or JSON.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde_json::{Map, Value, json};
+
+use crate::domain::{
+    Ack, Delivery, Freshness, Grade, Incident, SloRow, Snapshot, SourceRow, Status, Verdict,
+};
+
+/// Version of the JSON shape.
+const VERSION: u32 = 1;
+
+/// The exit code of a verdict: 0 ok, 1 warning or critical, 2 unknown.
+pub fn exit_code(verdict: Verdict) -> u8 {
+    match verdict {
+        Verdict::Ok => 0,
+        Verdict::Warning | Verdict::Critical => 1,
+        Verdict::Unknown => 2,
+    }
+}
+
+fn time(at: DateTime<Utc>) -> Value {
+    Value::String(at.to_rfc3339_opts(SecondsFormat::Millis, true))
+}
+
+fn maybe(at: Option<DateTime<Utc>>) -> Value {
+    at.map_or(Value::Null, time)
+}
+
+/// The snapshot as JSON. A figure that is not known is `null`, never 0.
+pub fn json(snapshot: &Snapshot) -> Value {
+    json!({
+        "version": VERSION,
+        "at": time(snapshot.at),
+        "verdict": snapshot.verdict.word(),
+        "slos": snapshot.slos.iter().map(|r| slo(snapshot, r)).collect::<Vec<_>>(),
+        "incidents": snapshot.incidents.iter().map(|i| incident(i)).collect::<Vec<_>>(),
+        "queues": [],
+        "on_call": [],
+        "sources": snapshot.sources.iter().map(source).collect::<Vec<_>>(),
+    })
+}
+
+fn slo(snapshot: &Snapshot, row: &SloRow) -> Value {
+    let mut burn = Map::new();
+    let mut as_of = Map::new();
+    let mut counts = Map::new();
+    for window in row.definition.windows() {
+        let figure = row.figure(window);
+        let name = window.to_string();
+        counts.insert(name.clone(), json!(figure.and_then(|f| f.counts)));
+        as_of.insert(name.clone(), maybe(figure.map(|f| f.as_of)));
+        burn.insert(name, json!(figure.and_then(|f| f.burn)));
+    }
+    let alerts = row.rules.iter().zip(&row.definition.rules).filter(|(s, _)| s.firing == Some(true)).map(|(_, rule)| {
+        let since = snapshot.episodes.get(&(row.id.clone(), rule.grade)).filter(|e| e.ended_at.is_none()).and_then(|e| e.since);
+        json!({
+            "severity": rule.grade.word(), "long": rule.long.to_string(), "short": rule.short.to_string(),
+            "factor": rule.factor, "since": maybe(since),
+        })
+    });
+    json!({
+        "id": row.id, "service": row.service, "name": row.definition.name, "objective": row.objective.ratio(),
+        "period": row.definition.period.to_string(), "source": row.definition.source, "state": row.state,
+        "budget_left": row.budget_left(), "burn": burn, "burn_as_of": as_of, "counts": counts,
+        "covered": row.covered, "partial": row.figures.iter().any(|(_, f)| f.partial),
+        "exhausted_in_s": row.exhausted_in_secs().map(f64::round), "alerts": alerts.collect::<Vec<_>>(),
+        "last_sample": maybe(row.last_sample), "as_of": maybe(row.now().map(|f| f.as_of)),
+    })
+}
+
+fn incident(i: &Incident) -> Value {
+    let labels: Map<String, Value> = i.labels.shown().map(|(n, v)| (n.to_string(), json!(v))).collect();
+    json!({
+        "id": i.id, "sources": i.sources, "title": i.title, "severity": i.severity, "service": i.service, "status": i.status,
+        "since": maybe(i.since), "silenced": i.silenced, "inhibited": i.inhibited, "stale": i.stale, "labels": labels,
+        "links": i.links, "acknowledged": i.ack.as_ref().map(ack),
+        "lapsed": i.lapsed.as_ref().map(|(by, at)| json!({"by": by.to_string(), "at": time(*at)})),
+    })
+}
+
+fn ack(ack: &Ack) -> Value {
+    json!({
+        "by": ack.by.to_string(), "at": time(ack.at), "until": maybe(ack.until), "lapses": maybe(ack.lapses), "note": ack.note,
+        "delivery": ack.delivery, "why": ack.why, "silence": ack.silence,
+    })
+}
+
+fn source(row: &SourceRow) -> Value {
+    json!({
+        "name": row.name, "kind": row.kind, "state": row.state, "partial": row.partial.is_some() || row.long_trouble.is_some(),
+        "partial_why": row.partial.as_ref().or(row.long_trouble.as_ref()), "last_success": maybe(row.last_success),
+        "error": row.fault.as_ref().map(|f| json!({"class": f.class, "message": f.message})), "failures": row.failures,
+        "poll_ms": row.poll_ms.map(|(p50, p99, _)| json!({"p50": p50, "p99": p99})), "skew_s": row.skew_secs,
+    })
+}
+
+/// The snapshot as text: the verdict, what burns, who has it, what cannot be seen.
+pub fn text(snapshot: &Snapshot) -> String {
+    let (pages, tickets) = snapshot.pages_and_tickets();
+    let mut out = vec![format!("{}  {pages} {}  {tickets} {}", snapshot.verdict.word(), plural(pages, "page"), plural(tickets, "ticket"))];
+    let width = |f: fn(&SloRow) -> usize| snapshot.slos.iter().map(|r| f(r)).max().unwrap_or(0);
+    let (id, state) = (width(|r| r.id.as_str().chars().count()), width(|r| r.state.word().len()));
+    out.extend(snapshot.slos.iter().map(|row| slo_line(snapshot, row, id, state)));
+    out.extend(snapshot.incidents.iter().map(|i| incident_line(i, snapshot.at)));
+    out.extend(snapshot.sources.iter().filter(|s| s.state != Freshness::Fresh).map(source_line));
+    out.join("\n") + "\n"
+}
+
+fn plural(n: usize, word: &str) -> String {
+    if n == 1 { word.to_owned() } else { format!("{word}s") }
+}
+
+fn slo_line(snapshot: &Snapshot, row: &SloRow, id: usize, state: usize) -> String {
+    let burn = |f: Option<crate::domain::BurnRate>| f.map_or_else(|| "—".to_owned(), |b| crate::cli::figures::burn(b.0));
+    let windows = row.definition.windows();
+    let burns = windows.iter().filter(|w| **w != row.definition.period).map(|w| format!("{w} {:>6}", burn(row.burn(*w))));
+    let left = row.budget_left().map_or_else(|| "—".to_owned(), crate::cli::figures::percent);
+    let covered = row.covered.filter(|c| *c < 0.95).map(|c| format!(" ({} of {} seen)", crate::cli::figures::percent(c), row.definition.period));
+    let age = row.now().map(|f| format!("{} old", crate::cli::figures::span((snapshot.at - f.as_of).as_seconds_f64())));
+    format!(
+        "  {:<id$}  {:<state$}  left {left:>7}{}  {}  {}",
+        row.id.as_str(),
+        row.state.word(),
+        covered.unwrap_or_default(),
+        burns.collect::<Vec<_>>().join("  "),
+        age.unwrap_or_default(),
+    )
+    .trim_end()
+    .to_owned()
+}
+
+fn incident_line(i: &Incident, now: DateTime<Utc>) -> String {
+    let since = i.since.map_or_else(|| "since unknown".to_owned(), |s| crate::cli::figures::span((now - s).as_seconds_f64()));
+    let held = match (&i.ack, i.status) {
+        (Some(ack), _) if ack.delivery == Delivery::Done => format!("ack {}", ack.by),
+        (Some(ack), _) => format!("ack {} not delivered", ack.by),
+        (None, Status::Resolved) => "resolved".to_owned(),
+        (None, _) if i.silenced => "silenced".to_owned(),
+        (None, _) if i.inhibited => "inhibited".to_owned(),
+        (None, _) => "unacked".to_owned(),
+    };
+    let loud = if matches!(i.origin, crate::domain::Origin::Own { grade: Grade::Page, .. }) { " (page)" } else { "" };
+    format!("{} {}{loud}  {since}  {held}  [{}]", i.severity.word(), i.title, i.id)
+}
+
+fn source_line(s: &SourceRow) -> String {
+    let why = s.fault.as_ref().map_or_else(String::new, |f| format!(": {}", f.message));
+    format!("source {} {}{why}", s.name, s.state.word())
+}
