@@ -1,0 +1,66 @@
+//! What the integration tests share: real servers on loopback, and the program itself in a pseudo-terminal.
+//!
+//! Nothing here sleeps to let something happen: a wait is for a thing that can be seen, is bounded by [`DEADLINE`], and says what was
+//! there instead when it ends. Whatever was started is killed by its own id when its handle goes away, also when a test fails.
+
+#![allow(dead_code, reason = "each test program uses its own part of this")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "a test that cannot go on ends here"
+)]
+
+pub mod http;
+pub mod pty;
+pub mod server;
+
+use std::{
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+/// How long a wait may last: generous, because it is reached only by a test that fails.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Between two looks at something that cannot wake us.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// Looks until `look` finds something; `None` once the deadline has passed.
+pub fn poll<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    let end = Instant::now() + DEADLINE;
+    loop {
+        if let Some(found) = look() {
+            return Some(found);
+        }
+        if Instant::now() >= end {
+            return None;
+        }
+        std::thread::sleep(LOOK_AGAIN);
+    }
+}
+
+/// The program under test, as an ordinary command with a home of its own: no configuration, state or token of the person who runs the
+/// tests is found.
+pub fn burnwatch(home: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_burnwatch"));
+    command.args(args).env_clear().envs(environment(home));
+    command
+}
+
+/// The environment of the program under test.
+fn environment(home: &Path) -> Vec<(&'static str, std::ffi::OsString)> {
+    let below = |name: &str| home.join(name).into_os_string();
+    vec![
+        ("HOME", home.into()),
+        ("XDG_CONFIG_HOME", below("config")),
+        ("XDG_STATE_HOME", below("state")),
+        ("XDG_RUNTIME_DIR", below("run")),
+        ("PATH", std::env::var_os("PATH").unwrap_or_default()),
+        ("TERM", "xterm-256color".into()),
+        ("LANG", "C.UTF-8".into()),
+        ("TZ", "UTC".into()),
+    ]
+}
