@@ -17,11 +17,11 @@ const COMMON_OBJECTIVE: &str = "99.9%";
 /// The config of a cockpit on `scenario`, whose pages are at `targets` and which keeps its store in the folder `store`. `login` is the
 /// operating-system user who practises, if it is known: they join the people, under their own name.
 pub(super) fn config(scenario: &Scenario, targets: &[(String, String)], store: &str, login: Option<&str>) -> String {
-    let urls = targets.iter().map(|(_, url)| format!("    {},\n", quoted(url))).collect::<String>();
+    let urls = targets.iter().map(|(_, url)| format!("    {},", quoted(url))).collect::<Vec<_>>().join("\n");
     let parts = [
         format!("[cockpit]\nname = {}\n", quoted(&format!("practice: {}", scenario.name))),
         format!("[store]\nurl = {}\n", quoted(&format!("sqlite:{store}"))),
-        format!("[[source]]\nname = \"shop\"\nkind = \"scrape\"\nurls = [\n{urls}]\nevery = \"5s\"\ntimeout = \"2s\"\n"),
+        format!("[[source]]\nname = \"shop\"\nkind = \"scrape\"\nurls = [\n{urls}\n]\nevery = \"5s\"\ntimeout = \"2s\"\n"),
         slo(scenario),
         people(login),
         services(scenario),
@@ -67,7 +67,9 @@ fn quoted(text: &str) -> String {
     for c in text.chars() {
         match c {
             '"' | '\\' => out.extend(['\\', c]),
-            c if c.is_control() => out.push_str(&format!("\\u{:04X}", u32::from(c))),
+            c if c.is_control() => {
+                let _ = write!(out, "\\u{:04X}", u32::from(c));
+            }
             c => out.push(c),
         }
     }

@@ -149,8 +149,9 @@ impl Shared {
 }
 
 fn index(scenario: &Scenario) -> String {
-    let paths = scenario.services.iter().map(|s| format!("/{}/metrics\n", s.name)).collect::<String>();
-    format!("burnwatch practice fleet: {}\n{paths}", scenario.name)
+    let title = format!("burnwatch practice fleet: {}", scenario.name);
+    let paths = scenario.services.iter().map(|s| format!("/{}/metrics", s.name));
+    [title].into_iter().chain(paths).map(|line| line + "\n").collect()
 }
 
 #[cfg(test)]
