@@ -4,6 +4,8 @@
 //!
 //! | floor | room | what it is |
 //! | --- | --- | --- |
+//! | 2 | [`fleet`] | the practice shop: six services that run on loopback and misbehave on cue |
 //! | 1 | [`domain`] | nouns and arithmetic: no clock, no I/O |
 
 pub mod domain;
+pub mod fleet;
