@@ -27,7 +27,7 @@ pub use slo::{
     outage_left_secs,
 };
 pub use snapshot::{
-    Alerts, Answer, Cell, Counter, Event, Fault, FaultClass, Figure, FiringAlert, Freshness, GroupCounts, History, LeaseView, Part,
+    Alerts, Answer, Cell, Counter, Event, Fault, FaultClass, Figure, FiringAlert, Freshness, GroupCounts, History, LeaseView, Part, Points,
     Reading, RuleState, Scraped, Silence, SloRow, Snapshot, SourceRow, State, StoreState, Toast, Verdict,
 };
 pub use text::{Text, Untrusted, clean};

@@ -71,7 +71,7 @@ impl SourcePlan {
     /// From asking to asking for one window: short ones each poll, from a day every 5 minutes, from three days every 15, from a week
     /// every 30. The samples a backend scans are its bill, and the long windows are most of it.
     pub fn cadence(&self, window: Window) -> Duration {
-        let minutes = |m: u64| Duration::from_secs(m * 60).max(self.every);
+        let minutes = |m: u64| Duration::from_mins(m).max(self.every);
         match window.secs() {
             0..86_400 => self.every,
             86_400..259_200 => minutes(5),
@@ -90,7 +90,7 @@ impl SourcePlan {
     }
     /// Age from which a sample counts as stale: two scrape intervals, at least two minutes.
     pub fn sample_stale_after(&self) -> Duration {
-        (self.scrape_interval * 2).max(Duration::from_secs(120))
+        (self.scrape_interval * 2).max(Duration::from_mins(2))
     }
 }
 

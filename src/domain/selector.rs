@@ -1,7 +1,7 @@
-//! Selectors: the part of PromQL in which an SLI is written, `http_requests_total{code!~"5.."}`.
+//! Selectors: the part of `PromQL` in which an SLI is written, `http_requests_total{code!~"5.."}`.
 //!
 //! A selector is sent to Prometheus as it was written and matched against scraped series here, with the same meaning (label matchers
-//! of PromQL: regular expressions are anchored at both ends, a missing label equals the empty text).
+//! of `PromQL`: regular expressions are anchored at both ends, a missing label equals the empty text).
 
 use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
 
@@ -69,7 +69,7 @@ impl Selector {
     pub fn selects<'a>(&self, name: &str, label: impl Fn(&str) -> Option<&'a str>) -> bool {
         name == self.metric && self.matchers.iter().all(|m| m.matches(label(&m.label).unwrap_or_default()))
     }
-    /// This selector with more matchers, as PromQL: how a question is narrowed to the rows on screen.
+    /// This selector with more matchers, as `PromQL`: how a question is narrowed to the rows on screen.
     pub fn with(&self, more: &BTreeMap<String, String>) -> String {
         let mut out = self.matchers.iter().map(Matcher::to_string).collect::<Vec<_>>();
         out.extend(more.iter().map(|(label, regex)| format!("{label}=~{}", quote(regex))));
@@ -106,7 +106,7 @@ impl PartialEq for Selector {
     }
 }
 
-/// A text as a double-quoted PromQL string.
+/// A text as a double-quoted `PromQL` string.
 pub fn quote(value: &str) -> String {
     let mut out = String::from("\"");
     for c in value.chars() {

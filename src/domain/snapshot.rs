@@ -118,7 +118,7 @@ pub enum Answer {
     /// To [`Want::Presence`]: the time of each group's newest sample.
     Presence(Vec<(Group, DateTime<Utc>)>),
     /// To [`Want::History`]: per group the counts at each step; `None` where there is no sample.
-    History(Vec<(Group, Vec<(DateTime<Utc>, Option<EventCounts>)>)>),
+    History(Vec<(Group, Points)>),
     /// To [`Want::Start`]: `None` if it began before what was looked at.
     Start(Option<DateTime<Utc>>),
     /// To [`Want::Alerts`].
@@ -126,6 +126,9 @@ pub enum Answer {
     /// To [`Want::Scrape`]; the engine turns it into counts before it is stored.
     Scraped(Vec<Scraped>),
 }
+
+/// Counts at some times; `None` where there is no sample.
+pub type Points = Vec<(DateTime<Utc>, Option<EventCounts>)>;
 
 /// Counts of one group over one window.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

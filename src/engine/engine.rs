@@ -368,7 +368,7 @@ impl Actor_ {
     fn spawn_pollers(&self, out: &mpsc::Sender<Polled>) {
         for source in &self.setup.sources {
             let Some(row) = self.setup.plan.source(source.name()).cloned() else { continue };
-            let lanes: &[Lane] = if source.gives() == super::Gives::Metrics { &[Lane::Short, Lane::Long] } else { &[Lane::Short] };
+            let lanes: &[Lane] = if source.gives() == crate::sources::Gives::Metrics { &[Lane::Short, Lane::Long] } else { &[Lane::Short] };
             for lane in lanes {
                 let poller = Poller {
                     plan: Arc::clone(&self.setup.plan),

@@ -21,4 +21,3 @@ pub use perform::{Acting, Chore, Missing, Refusal, act_id, chores};
 pub use poller::{Polled, Poller, backoff, poll_once};
 pub use schedule::{Answered, Interest, schedule};
 
-pub use crate::sources::Gives;
