@@ -4,6 +4,8 @@
 //!
 //! | floor | room | what it is |
 //! | --- | --- | --- |
+//! | 2 | [`store`] | what lasts: the journal of acts, the history of what was seen, the lease |
 //! | 1 | [`domain`] | nouns and arithmetic: no clock, no I/O |
 
 pub mod domain;
+pub mod store;
