@@ -4,8 +4,13 @@
 //!
 //! | floor | room | what it is |
 //! | --- | --- | --- |
+//! | 2 | [`store`] | what lasts: the journal of acts, the history of what was seen, the lease |
 //! | 2 | [`fleet`] | the practice shop: six services that run on loopback and misbehave on cue |
 //! | 1 | [`domain`] | nouns and arithmetic: no clock, no I/O |
+//!
+//! Data goes one way: a poll brings a reading, the reading is folded into a snapshot, the snapshot is drawn. Wishes go the other way: a
+//! key becomes a request, the request is journalled, performed, and journalled again, and its entry comes back in the next snapshot.
 
 pub mod domain;
 pub mod fleet;
+pub mod store;
