@@ -5,5 +5,7 @@
 //! | floor | room | what it is |
 //! | --- | --- | --- |
 //! | 1 | [`domain`] | nouns and arithmetic: no clock, no I/O |
+//! | 2 | [`config`] | the files, every mistake at its place |
 
+pub mod config;
 pub mod domain;
