@@ -4,6 +4,7 @@
 //!
 //! | floor | room | what it is |
 //! | --- | --- | --- |
+//! | 2 | [`config`] | places in files: every mistake at its line |
 //! | 2 | [`store`] | what lasts: the journal of acts, the history of what was seen, the lease |
 //! | 2 | [`fleet`] | the practice shop: six services that run on loopback and misbehave on cue |
 //! | 1 | [`domain`] | nouns and arithmetic: no clock, no I/O |
@@ -11,6 +12,7 @@
 //! Data goes one way: a poll brings a reading, the reading is folded into a snapshot, the snapshot is drawn. Wishes go the other way: a
 //! key becomes a request, the request is journalled, performed, and journalled again, and its entry comes back in the next snapshot.
 
+pub mod config;
 pub mod domain;
 pub mod fleet;
 pub mod store;
