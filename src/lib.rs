@@ -4,6 +4,8 @@
 //!
 //! | floor | room | what it is |
 //! | --- | --- | --- |
+//! | 4 | [`engine`] | keeps time: polls, folds, performs |
+//! | 3 | [`sources`] | one file a backend |
 //! | 2 | [`config`] | places in files: every mistake at its line |
 //! | 2 | [`store`] | what lasts: the journal of acts, the history of what was seen, the lease |
 //! | 2 | [`fleet`] | the practice shop: six services that run on loopback and misbehave on cue |
@@ -14,5 +16,7 @@
 
 pub mod config;
 pub mod domain;
+pub mod engine;
 pub mod fleet;
+pub mod sources;
 pub mod store;

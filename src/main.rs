@@ -1,2 +1,7 @@
-//! The program: everything it does begins in [`burnwatch`]'s `cli`.
-fn main() {}
+//! The program: everything it does begins in [`burnwatch::cli`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    burnwatch::cli::run()
+}

@@ -11,11 +11,11 @@ use crate::domain::{
 const VERSION: u32 = 1;
 
 /// The exit code of a verdict: 0 ok, 1 warning or critical, 2 unknown.
-pub fn exit_code(verdict: Verdict) -> u8 {
+fn code(verdict: Verdict) -> super::run::Code {
     match verdict {
-        Verdict::Ok => 0,
-        Verdict::Warning | Verdict::Critical => 1,
-        Verdict::Unknown => 2,
+        Verdict::Ok => super::run::Code::Yes,
+        Verdict::Warning | Verdict::Critical => super::run::Code::No,
+        Verdict::Unknown => super::run::Code::Unknown,
     }
 }
 
@@ -147,4 +147,16 @@ fn incident_line(i: &Incident, now: DateTime<Utc>) -> String {
 fn source_line(s: &SourceRow) -> String {
     let why = s.fault.as_ref().map_or_else(String::new, |f| format!(": {}", f.message));
     format!("source {} {}{why}", s.name, s.state.word())
+}
+
+/// Print the status of everything.
+pub fn status(common: &super::args::Common, as_json: bool) -> anyhow::Result<super::run::Code> {
+    let loaded = super::setup::load(common)?;
+    let setup = super::setup::setup(&loaded, common)?;
+    let snapshot = super::run::block_on(crate::engine::once(&setup))?;
+    if let Some(trouble) = &snapshot.store.trouble {
+        eprintln!("burnwatch: {trouble}");
+    }
+    super::run::print(&if as_json { format!("{:#}\n", json(&snapshot)) } else { text(&snapshot) })?;
+    Ok(code(snapshot.verdict))
 }

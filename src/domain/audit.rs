@@ -26,6 +26,15 @@ impl std::fmt::Display for Actor {
     }
 }
 
+/// The beginning of a comment that makes a silence an acknowledgement: the convention of karma and kthxbye.
+pub const ACK_PREFIX: &str = "ACK!";
+
+/// The comment of a silence that carries an acknowledgement; the mark at its end is how it is found again.
+pub fn ack_comment(by: &Text, note: Option<&Text>, act: &ActId) -> String {
+    let note = note.filter(|n| !n.is_empty()).map_or_else(String::new, |n| format!(" {n}"));
+    format!("{ACK_PREFIX} {by}{note} [bw:{act}]")
+}
+
 /// Where an acknowledgement is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]

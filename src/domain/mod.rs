@@ -16,7 +16,7 @@ mod text;
 mod window;
 
 pub use alert::{Episode, Labels, Severity};
-pub use audit::{Ack, Actor, Delivery, Effect, Entry, Open, Outcome, Release, Target, Thread, What};
+pub use audit::{ACK_PREFIX, Ack, Actor, Delivery, Effect, Entry, Open, Outcome, Release, Target, Thread, What, ack_comment};
 pub use burn::{BurnRate, Grade, Rule, burn_rate, time_to_exhaustion, workbook};
 pub use incident::{Incident, Link, Origin, Status};
 pub use plan::{AckPolicy, Ask, Definition, Lane, Person, Plan, Service, Side, Sli, SourcePlan, Want};

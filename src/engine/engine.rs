@@ -32,11 +32,14 @@ use crate::{
         StoreState, Target, Text, Toast, What, Window,
     },
     sources::Source,
-    store::{ChangeWatch, Holder, Lease, Store, StoreError},
+    store::{ChangeWatch, Holder, Lease, Store, StoreError, changes},
 };
 
 /// Entries read from the journal at the start.
-const JOURNAL_TAIL: usize = 5_000;
+const JOURNAL_TAIL: u32 = 5_000;
+
+/// How long buckets and readings are kept: the longest period there is, and some.
+const KEEP: Duration = Duration::from_hours(24 * 100);
 
 /// All that the engine works with.
 #[derive(Clone, Debug)]
@@ -166,7 +169,8 @@ pub async fn act_once(setup: &Setup, snapshot: &Snapshot, act: &Act) -> Result<O
 
 fn load_ledger(setup: &Setup, store: &Store) -> Ledger {
     let longest = setup.plan.definitions.iter().map(|d| d.period).max().unwrap_or(Window::days(30));
-    let buckets = store.buckets(setup.clock.now() - longest.delta()).unwrap_or_default();
+    let mut buckets = Vec::new();
+    drop(store.buckets(setup.clock.now() - longest.delta(), |b| buckets.push(b.clone())));
     let sources = setup.plan.sources.iter().filter(|s| s.kind == "scrape");
     Ledger::load(buckets, sources.flat_map(|s| store.last_counters(&s.name).unwrap_or_default()).collect())
 }
@@ -259,7 +263,7 @@ impl Actor_ {
     async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Request>, mut stop: mpsc::Receiver<()>) {
         let (out, mut polled) = mpsc::channel::<Polled>(16);
         let (done, mut ended) = mpsc::unbounded_channel::<Msg>();
-        let watch = self.setup.store.as_ref().and_then(|s| s.changes().ok()).and_then(|w| AsyncFd::with_interest(w, Readiness::READABLE).ok());
+        let watch = self.setup.store.as_ref().and_then(|s| watch_store(s));
         self.remember();
         self.spawn_pollers(&out);
         self.lease();
@@ -397,7 +401,7 @@ impl Actor_ {
             Some(store) => match self.epoch {
                 Some(epoch) => match store.renew(&self.setup.holder, epoch, now) {
                     Ok(()) => LeaseView::Ours,
-                    Err(StoreError::LateHolder) => return self.lose(),
+                    Err(StoreError::LateHolder { .. }) => return self.lose(),
                     Err(error) => return self.trouble(&error),
                 },
                 None if self.bench.is_some_and(|until| Instant::now() < until) => return,
@@ -473,7 +477,7 @@ impl Actor_ {
                     self.take(Event::Store(state));
                 }
                 Ok(()) => {}
-                Err(StoreError::LateHolder) => return self.lose(),
+                Err(StoreError::LateHolder { .. }) => return self.lose(),
                 Err(error) => self.trouble(&error),
             }
         }
@@ -528,7 +532,7 @@ impl Actor_ {
             && now - self.compacted > TimeDelta::minutes(10)
         {
             self.compacted = now;
-            if store.compact(epoch, now).is_ok() {
+            if store.compact(epoch, now, KEEP).is_ok() {
                 self.ledger = load_ledger(&self.setup, &store);
             }
         }
@@ -675,13 +679,22 @@ fn alike(a: &Snapshot, b: &Snapshot) -> bool {
     a.verdict == b.verdict && sources(a) == sources(b) && a.incidents == b.incidents && states(a) == states(b)
 }
 
+/// A watch on what other processes write; `None` where the system has none to give, and then the beat looks.
+#[expect(deprecated, reason = "its successor is unsafe for descriptors in general; this watch owns its own for as long as it lives")]
+fn watch_store(store: &Store) -> Option<AsyncFd<ChangeWatch>> {
+    AsyncFd::with_interest(changes(store.folder()).ok()?, Readiness::READABLE).ok()
+}
+
 /// Wait until another process changed the store; for ever if it cannot be watched.
 async fn changed(watch: Option<&AsyncFd<ChangeWatch>>) {
     let Some(watch) = watch else { return std::future::pending().await };
     match watch.readable().await {
         Ok(mut guard) => {
-            watch.get_ref().drain();
+            let gone = watch.get_ref().drain().map_or(true, |c| c.gone);
             guard.clear_ready();
+            if gone {
+                std::future::pending::<()>().await;
+            }
         }
         Err(_) => std::future::pending().await,
     }

@@ -59,7 +59,7 @@ impl Ledger {
         let mut ledger = Self::default();
         ledger.reload(buckets);
         for last in counters {
-            ledger.targets.insert(last.target, Standing { at: last.at, values: last.values.into_iter().collect() });
+            ledger.targets.insert(last.target, Standing { at: last.at, values: last.series.into_iter().collect() });
         }
         ledger
     }
@@ -118,7 +118,7 @@ impl Ledger {
         }
         let values: Vec<(String, f64)> = samples.iter().map(|c| (c.series.clone(), c.value)).collect();
         self.targets.insert(target.target.clone(), Standing { at: target.at, values: values.iter().cloned().collect() });
-        growth.counters.push(LastCounters { target: target.target.clone(), at: target.at, values });
+        growth.counters.push(LastCounters { target: target.target.clone(), at: target.at, series: values });
     }
 
     /// Counts of every group of a definition over the window that ends at `now`. Groups without any bucket in it are left out.

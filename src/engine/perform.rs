@@ -244,7 +244,7 @@ fn extension(ack: &crate::domain::Ack, incident: &Incident, plan: &Plan, now: Da
     let ack_for = delta(plan.source(source)?.ack_for);
     let end = lapses.min(now + ack_for);
     let due = until - now < ack_for / 2 && now < until && end > until;
-    let comment = crate::sources::ack_comment(&ack.by, ack.note.as_ref(), &act);
+    let comment = crate::domain::ack_comment(&ack.by.name, ack.note.as_ref(), &act);
     (due && !incident.stale).then(|| Effect::Extend {
         target: ack.target.clone(),
         silence,

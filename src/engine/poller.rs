@@ -139,5 +139,5 @@ pub async fn poll_once(plan: &Plan, row: &SourcePlan, source: &dyn Source, clock
 
 /// Whether a reading is one of raw counters.
 pub fn is_raw(gives: Gives, reading: &Reading) -> bool {
-    gives == Gives::Counters && reading.parts.iter().any(|p| matches!(p.outcome, Ok(Answer::Scraped(_))))
+    gives == Gives::Scrape && reading.parts.iter().any(|p| matches!(p.outcome, Ok(Answer::Scraped(_))))
 }

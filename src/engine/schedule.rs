@@ -75,7 +75,7 @@ pub fn schedule(
 ) -> Ask {
     let wants = match gives {
         Gives::Alerts => vec![Want::Alerts],
-        Gives::Counters => vec![Want::Scrape],
+        Gives::Scrape => vec![Want::Scrape],
         Gives::Metrics => metrics(plan, source, answered, interest, at),
     };
     Ask { wants: wants.into_iter().filter(|w| w.lane() == lane).collect() }

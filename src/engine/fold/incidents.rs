@@ -5,14 +5,12 @@ use std::{collections::HashMap, sync::Arc};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::domain::{
-    Ack, Actor, Alerts, Delivery, Episode, FiringAlert, Freshness, Grade, Incident, IncidentId, Labels, Link, Origin, Plan, Severity,
+    ACK_PREFIX, Ack, Actor, Alerts, Delivery, Episode, FiringAlert, Freshness, Grade, Incident, IncidentId, Labels, Link, Origin, Plan, Severity,
     Silence, Snapshot, SourceName, Status, Target, Text, Thread, Untrusted,
 };
 
 /// How long after an acknowledgement its silence may be missing from what the Alertmanager lists.
 const SILENCE_GRACE: TimeDelta = TimeDelta::seconds(30);
-/// The beginning of a comment that makes a silence an acknowledgement (the convention of karma and kthxbye).
-pub const ACK_PREFIX: &str = "ACK!";
 
 /// All open incidents, worst first.
 pub fn incidents(snapshot: &Snapshot, plan: &Plan, now: DateTime<Utc>) -> Vec<Arc<Incident>> {

@@ -1,0 +1,19 @@
+//! Words in, exit code out. Joins the wings below: the only room that knows both the engine and the screen.
+//!
+//! One file a command. stdout is data, stderr is talk; whatever the screen shows or does, a command shows or does with `--json`.
+
+mod acts;
+mod args;
+mod check;
+mod demo;
+mod figures;
+mod log;
+mod run;
+mod setup;
+mod status;
+mod store;
+mod watch;
+mod who;
+
+pub use args::Cli;
+pub use run::run;

@@ -1,0 +1,96 @@
+//! Dispatch and exit codes.
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use anyhow::Result;
+use clap::Parser;
+
+use super::{
+    acts, args::{Cli, Command, StoreCommand}, check, demo, status, store, watch,
+};
+
+/// How the program ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// Yes, done, ok.
+    Yes,
+    /// No, held, refused, problems found, status critical or warning.
+    No,
+    /// Could not tell, not delivered, outcome unknown.
+    Unknown,
+    /// Wrong usage.
+    Usage,
+    /// Ended by a signal: 128 and its number, as shells have it.
+    Signal(i32),
+}
+
+impl From<Code> for ExitCode {
+    fn from(code: Code) -> Self {
+        Self::from(match code {
+            Code::Yes => 0,
+            Code::No => 1,
+            Code::Unknown => 2,
+            Code::Usage => 64,
+            Code::Signal(number) => u8::try_from(128 + number).unwrap_or(255),
+        })
+    }
+}
+
+/// Run the program with the words it was given.
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = if error.use_stderr() { Code::Usage } else { Code::Yes };
+            drop(error.print());
+            return code.into();
+        }
+    };
+    match dispatch(&cli) {
+        Ok(code) => code.into(),
+        Err(error) => {
+            complain(&error);
+            Code::Unknown.into()
+        }
+    }
+}
+
+fn dispatch(cli: &Cli) -> Result<Code> {
+    if let Some(file) = &cli.common.log {
+        super::log::start(file)?;
+    }
+    let common = &cli.common;
+    match &cli.command {
+        None => watch::watch(common),
+        Some(Command::Demo) => demo::demo(common),
+        Some(Command::Check { live }) => check::check(common, *live),
+        Some(Command::Status { json }) => status::status(common, *json),
+        Some(Command::Ack { id, note, json }) => acts::acknowledge(common, id, note.as_deref(), *json),
+        Some(Command::Unack { id, json }) => acts::unacknowledge(common, id, *json),
+        Some(Command::Store { what: StoreCommand::Init { group } }) => store::init(common, group),
+    }
+}
+
+/// Problems of a config file as they are, everything else as one line.
+fn complain(error: &anyhow::Error) {
+    match error.downcast_ref::<crate::config::Problems>() {
+        Some(problems) => eprint!("{problems}"),
+        None => eprintln!("burnwatch: {}", crate::domain::clean(&format!("{error:#}"))),
+    }
+}
+
+/// Print data. A closed pipe is a success: the reader has seen enough.
+pub fn print(text: &str) -> Result<()> {
+    match io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+/// A runtime for a command that asks backends once.
+pub fn block_on<T>(work: impl Future<Output = T>) -> Result<T> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work))
+}

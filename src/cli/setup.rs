@@ -1,0 +1,73 @@
+//! A config file and the words of the command line become what the engine works with.
+
+use std::{path::PathBuf, sync::Arc};
+
+use anyhow::{Context, Result};
+
+use super::{args::Common, who};
+use crate::{
+    config::{self, Loaded, Vocabulary},
+    domain::{AckPolicy, Plan, StoreState, Text},
+    engine::{Clock, Setup},
+    sources::{
+        Source,
+        registry::{self, Row},
+    },
+    store::{Holder, Store, default_folder},
+    tui,
+};
+
+/// Find and read the config file.
+pub fn load(common: &Common) -> Result<Loaded<Row>> {
+    let found = config::find(common.config.as_deref(), &config::environment)?;
+    let themes: Vec<_> = tui::Theme::names().collect();
+    let words = Vocabulary { kinds: &registry::KINDS, themes: &themes };
+    Ok(config::load(&found, &words, registry::read)?)
+}
+
+/// Everything the engine needs. The store may be missing: then burnwatch watches and says why it cannot act.
+pub fn setup(loaded: &Loaded<Row>, common: &Common) -> Result<Setup> {
+    let config = &loaded.config;
+    let sources = loaded.sources.iter().map(|row| row.source(&config.definitions));
+    let sources: Vec<Arc<dyn Source>> = sources.collect::<Result<_, _>>().context("a source cannot be used")?;
+    let (store, state) = open_store(&store_folder(loaded, common));
+    let me = who::actor(&config.people, &config.cockpit.shared_accounts, common.who.as_deref());
+    Ok(Setup { plan: Arc::new(plan(loaded, common)), sources, store, state, holder: holder(&me.name), me, clock: Clock::system() })
+}
+
+/// Where the store is: `--store`, else the config's, else the user's own.
+pub fn store_folder(loaded: &Loaded<Row>, common: &Common) -> PathBuf {
+    let configured = common.store.clone().or_else(|| loaded.config.store.url.clone());
+    configured.unwrap_or_else(|| default_folder(config::environment))
+}
+
+fn open_store(folder: &std::path::Path) -> (Option<Arc<Store>>, StoreState) {
+    let place = Text::from(folder.display().to_string());
+    match Store::open(folder) {
+        Ok(store) => {
+            let trouble = store.writable().err().map(|e| Text::from(e.to_string()));
+            (Some(Arc::new(store)), StoreState { place, trouble, ..StoreState::default() })
+        }
+        Err(error) => (None, StoreState { place, trouble: Some(Text::from(error.to_string())), ..StoreState::default() }),
+    }
+}
+
+fn plan(loaded: &Loaded<Row>, common: &Common) -> Plan {
+    let config = &loaded.config;
+    Plan {
+        name: config.cockpit.name.clone(),
+        time_zone: config.cockpit.time_zone,
+        sources: loaded.sources.iter().map(|r| r.plan.clone()).collect(),
+        definitions: config.definitions.clone(),
+        services: config.services.clone(),
+        people: config.people.clone(),
+        ack: AckPolicy { max: config.cockpit.ack_max },
+        read_only: config.cockpit.read_only || common.read_only,
+    }
+}
+
+fn holder(me: &Text) -> Holder {
+    let (pid, host) = (std::process::id(), rustix::system::uname().nodename().to_string_lossy().into_owned());
+    let started = chrono::Utc::now().timestamp_micros();
+    Holder { id: format!("{host}-{pid}-{started}"), name: Text::from(format!("{me}@{host} pid {pid}")), pid }
+}

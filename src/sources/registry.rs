@@ -1,0 +1,134 @@
+//! The only list of backends: the word in `kind = "…"`, and how such a row becomes a [`Source`].
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use toml::Spanned;
+
+use super::{
+    Alertmanager, AlertmanagerSettings, BadSettings, Credentials, Deadlines, HttpSettings, Prometheus, PrometheusSettings, Scrape,
+    ScrapeSettings, ScrapeTarget, Source,
+};
+use crate::{
+    config::{self, ClientSettings, Kind, Section, SourceCommon, SourceRow},
+    domain::{Definition, SourceName, SourcePlan},
+};
+
+/// The kinds of source there are.
+pub const KINDS: [Kind; 3] = [
+    Kind { word: "prometheus", counts_events: true },
+    Kind { word: "scrape", counts_events: true },
+    Kind { word: "alertmanager", counts_events: false },
+];
+
+/// How long an acknowledgement's silence lasts before it must be extended, unless the row says otherwise.
+const ACK_FOR: Duration = Duration::from_mins(15);
+
+/// A row that was read: how to poll it, and what to make of it once the SLO definitions are known.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// How it is polled.
+    pub plan: SourcePlan,
+    settings: Settings,
+}
+
+#[derive(Clone, Debug)]
+enum Settings {
+    Prometheus(PrometheusSettings),
+    Alertmanager(AlertmanagerSettings),
+    Scrape(ScrapeSettings),
+}
+
+/// Read a `[[source]]` row; its mistakes are reported at their places. `None` if nothing can be made of it.
+pub fn read(row: &mut SourceRow) -> Option<Row> {
+    let common = SourceCommon::read(&mut row.section);
+    let name = row.name.clone();
+    let deadlines = Deadlines { short: common.timeout, long: common.timeout_long };
+    let (kind, settings, ack_for) = match row.kind.as_str() {
+        "prometheus" => ("prometheus", prometheus(&mut row.section, name, deadlines), ACK_FOR),
+        "scrape" => ("scrape", scrape(&mut row.section, name, deadlines), ACK_FOR),
+        "alertmanager" => {
+            let ack_for = row.section.duration("ack_for").map_or(ACK_FOR, Spanned::into_inner);
+            ("alertmanager", alertmanager(&mut row.section, name, deadlines), ack_for)
+        }
+        _ => return None,
+    };
+    let settings = settings?;
+    let (heartbeat, insecure) = match &settings {
+        Settings::Alertmanager(s) => (s.heartbeat.is_some(), s.http.insecure),
+        Settings::Prometheus(s) => (false, s.http.insecure),
+        Settings::Scrape(s) => (false, s.http.insecure),
+    };
+    // A scrape takes its samples itself, each poll.
+    let scrape_interval = if kind == "scrape" { common.every } else { common.scrape_interval };
+    let (every, timeout, timeout_long) = (common.every, common.timeout, common.timeout_long);
+    let plan =
+        SourcePlan { name: row.name.clone(), kind, every, timeout, timeout_long, ack_for, heartbeat, scrape_interval, insecure };
+    Some(Row { plan, settings })
+}
+
+impl Row {
+    /// The source itself. Fails if a certificate cannot be read, or the like.
+    pub fn source(&self, definitions: &[Arc<Definition>]) -> Result<Arc<dyn Source>, BadSettings> {
+        let ours: Vec<_> = definitions.iter().filter(|d| d.source == self.plan.name).cloned().collect();
+        Ok(match self.settings.clone() {
+            Settings::Prometheus(settings) => Arc::new(Prometheus::new(settings, ours)?),
+            Settings::Alertmanager(settings) => Arc::new(Alertmanager::new(settings)?),
+            Settings::Scrape(settings) => Arc::new(Scrape::new(settings, ours)?),
+        })
+    }
+}
+
+fn prometheus(section: &mut Section, name: SourceName, deadlines: Deadlines) -> Option<Settings> {
+    let http = http(config::HttpSettings::read(section));
+    Some(Settings::Prometheus(PrometheusSettings { name, http: http?, deadlines }))
+}
+
+fn alertmanager(section: &mut Section, name: SourceName, deadlines: Deadlines) -> Option<Settings> {
+    let http = http(config::HttpSettings::read(section));
+    let heartbeat = section.str("heartbeat").map(Spanned::into_inner);
+    Some(Settings::Alertmanager(AlertmanagerSettings { name, http: http?, deadlines, heartbeat }))
+}
+
+/// `url` for one endpoint, `urls` for several; `labels` for what its series lack.
+fn scrape(section: &mut Section, name: SourceName, deadlines: Deadlines) -> Option<Settings> {
+    let several = section.has("urls");
+    let urls = if several { section.urls("urls") } else { section.url("url").map(|u| vec![u]) };
+    if several && section.has("url") {
+        section.error_with_help(&section.key_span("url"), "`url` and `urls` say the same thing twice", "keep `urls`");
+    }
+    let labels: BTreeMap<String, String> = section.table("labels").map(labels).unwrap_or_default();
+    let client = ClientSettings::read(section);
+    let urls: Vec<_> = urls?.into_iter().map(Spanned::into_inner).collect();
+    let first = urls.first()?.clone();
+    let targets = urls.into_iter().map(|url| ScrapeTarget { url, labels: labels.clone() }).collect();
+    Some(Settings::Scrape(ScrapeSettings { name, http: settings(first, client), deadlines, targets }))
+}
+
+fn labels(mut table: Section) -> BTreeMap<String, String> {
+    let keys = table.keys();
+    let found = keys.iter().filter_map(|key| Some((key.get_ref().clone(), table.str(key.get_ref())?.into_inner()))).collect();
+    table.finish();
+    found
+}
+
+fn http(read: Option<config::HttpSettings>) -> Option<HttpSettings> {
+    read.map(|read| settings(read.url, read.client))
+}
+
+fn settings(base: url::Url, client: ClientSettings) -> HttpSettings {
+    let credentials = client.credentials.map(|c| match c {
+        config::Credentials::Bearer(token) => Credentials::Bearer(token.expose().to_owned()),
+        config::Credentials::Basic { username, password } => Credentials::Basic { username, password: password.expose().to_owned() },
+    });
+    let (client_cert, client_key) = client.client_identity.map(|i| (i.cert, i.key)).unzip();
+    HttpSettings {
+        base,
+        headers: client.headers.into_iter().map(|(name, value)| (name, value.expose().to_owned())).collect(),
+        credentials,
+        ca_file: client.ca_file,
+        client_cert,
+        client_key,
+        insecure: client.insecure_skip_verify,
+        max_bytes: client.max_bytes,
+    }
+}
