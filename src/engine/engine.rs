@@ -90,7 +90,7 @@ pub fn start(setup: Setup) -> io::Result<Running> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let thread = std::thread::Builder::new().name("engine".into()).spawn(move || {
         let local = tokio::task::LocalSet::new();
-        local.block_on(&runtime, Actor_::new(setup, publish).run(inbox, stopped));
+        local.block_on(&runtime, Core::new(setup, publish).run(inbox, stopped));
         runtime.shutdown_timeout(Duration::from_millis(50));
     })?;
     Ok(Running { snapshots, requests, stop: Some(stop), thread: Some(thread) })
@@ -207,13 +207,10 @@ fn ttl(plan: &Plan) -> Duration {
     pace(plan).mul_f64(1.5)
 }
 
-/// What happened inside the engine.
-enum Msg {
-    Ended(Option<Entry>, ActId),
-    Asked(Request),
-}
+/// An act that was carried out, with the entry of its end; `None` if that could not be written.
+type Ended = (ActId, Option<Entry>);
 
-struct Actor_ {
+struct Core {
     setup: Arc<Setup>,
     snapshot: Arc<Snapshot>,
     publish: watch::Sender<Arc<Snapshot>>,
@@ -234,7 +231,7 @@ struct Actor_ {
     bench: Option<Instant>,
 }
 
-impl Actor_ {
+impl Core {
     fn new(setup: Setup, publish: watch::Sender<Arc<Snapshot>>) -> Self {
         let snapshot = Arc::clone(&publish.borrow());
         let compacted = setup.clock.now();
@@ -262,7 +259,7 @@ impl Actor_ {
 
     async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Request>, mut stop: mpsc::Receiver<()>) {
         let (out, mut polled) = mpsc::channel::<Polled>(16);
-        let (done, mut ended) = mpsc::unbounded_channel::<Msg>();
+        let (done, mut ended) = mpsc::unbounded_channel::<Ended>();
         let watch = self.setup.store.as_ref().and_then(|s| watch_store(s));
         self.remember();
         self.spawn_pollers(&out);
@@ -274,7 +271,7 @@ impl Actor_ {
                 _ = stop.recv() => break,
                 Some(request) = inbox.recv() => self.request(request, &done),
                 Some(polled) = polled.recv() => self.polled(polled),
-                Some(msg) = ended.recv() => if let Msg::Ended(entry, act) = msg { self.ended(entry, &act) },
+                Some((act, entry)) = ended.recv() => self.ended(entry, &act),
                 () = changed(watch.as_ref()) => self.catch_up(),
                 () = sleep_until(next_beat) => {
                     next_beat = Instant::now() + beat;
@@ -286,13 +283,12 @@ impl Actor_ {
         self.finish(&mut ended).await;
     }
 
-    async fn finish(&mut self, ended: &mut mpsc::UnboundedReceiver<Msg>) {
+    async fn finish(&mut self, ended: &mut mpsc::UnboundedReceiver<Ended>) {
         let _ = self.polls.send(false);
         let deadline = Instant::now() + Duration::from_secs(2);
         while !self.in_flight.is_empty() {
             match tokio::time::timeout_at(deadline, ended.recv()).await {
-                Ok(Some(Msg::Ended(entry, act))) => self.ended(entry, &act),
-                Ok(Some(Msg::Asked(_))) => {}
+                Ok(Some((act, entry))) => self.ended(entry, &act),
                 Ok(None) | Err(_) => break,
             }
         }
@@ -545,7 +541,7 @@ impl Actor_ {
         Some(Acting { plan: Arc::clone(&self.setup.plan), sources: self.setup.sources.clone(), store, me: self.setup.me.clone() })
     }
 
-    fn request(&mut self, request: Request, done: &mpsc::UnboundedSender<Msg>) {
+    fn request(&mut self, request: Request, done: &mpsc::UnboundedSender<Ended>) {
         match request {
             Request::Look(Question::Refresh) => self.refresh.send_modify(|n| *n += 1),
             Request::Look(Question::History(visible)) => {
@@ -560,7 +556,7 @@ impl Actor_ {
         }
     }
 
-    fn act(&mut self, act: &Act, done: &mpsc::UnboundedSender<Msg>) -> Result<(), perform::Refusal> {
+    fn act(&mut self, act: &Act, done: &mpsc::UnboundedSender<Ended>) -> Result<(), perform::Refusal> {
         let Some(acting) = self.acting() else {
             return Err(perform::Refusal::NoJournal(self.snapshot.store.trouble.as_ref().map(ToString::to_string).unwrap_or_default()));
         };
@@ -575,13 +571,13 @@ impl Actor_ {
         Ok(())
     }
 
-    fn carry_out(&mut self, acting: Acting, asked: Entry, look_first: bool, done: &mpsc::UnboundedSender<Msg>) {
+    fn carry_out(&mut self, acting: Acting, asked: Entry, look_first: bool, done: &mpsc::UnboundedSender<Ended>) {
         self.in_flight.insert(asked.act.clone());
         self.tried.insert(asked.act.clone(), self.setup.clock.now());
         let (done, clock) = (done.clone(), self.setup.clock.clone());
         tokio::task::spawn_local(async move {
             let ended = acting.carry_out(&asked, look_first, clock.now()).await;
-            let _ = done.send(Msg::Ended(ended, asked.act));
+            let _ = done.send((asked.act, ended));
         });
     }
 
@@ -610,7 +606,7 @@ impl Actor_ {
     }
 
     /// What the lease holder does of itself.
-    fn work(&mut self, done: &mpsc::UnboundedSender<Msg>) {
+    fn work(&mut self, done: &mpsc::UnboundedSender<Ended>) {
         if self.epoch.is_none() || self.setup.plan.read_only {
             return;
         }
@@ -635,7 +631,7 @@ impl Actor_ {
         }
     }
 
-    fn again(&mut self, acting: Acting, asked: Entry, now: DateTime<Utc>, done: &mpsc::UnboundedSender<Msg>) {
+    fn again(&mut self, acting: Acting, asked: Entry, now: DateTime<Utc>, done: &mpsc::UnboundedSender<Ended>) {
         let lately = self.tried.get(&asked.act).is_some_and(|at| now - *at < TimeDelta::seconds(15));
         if lately || self.in_flight.contains(&asked.act) {
             return;

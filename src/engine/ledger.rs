@@ -253,3 +253,159 @@ pub fn past(ledger: &Ledger, plan: &Plan, source: &SourcePlan, at: DateTime<Utc>
     let parts = plan.definitions.iter().filter(|d| d.source == source.name).map(part).collect();
     Reading { source: source.name.clone(), lane: crate::domain::Lane::Long, at, took_us: 0, skew_secs: None, parts }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::domain::{AckPolicy, Lane, Objective, Selector, Side, Sli, Untrusted, workbook};
+
+    fn at(secs: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_800_000_000 + secs, 0).unwrap()
+    }
+
+    fn plan() -> Plan {
+        let selector = |text: &str| text.parse::<Selector>().unwrap();
+        let period = Window::days(30);
+        let definition = Definition {
+            id: "availability".into(),
+            name: "availability".into(),
+            source: "shop".into(),
+            by: vec!["service".into()],
+            service: None,
+            objective: Objective::new(0.999).unwrap(),
+            overrides: BTreeMap::new(),
+            period,
+            sli: Sli { part: Side::Bad, selector: selector("r{c=\"5\"}"), total: selector("r"), missing_is_zero: true },
+            rules: workbook(period),
+            min_events: 0.0,
+            qualified: false,
+        };
+        let every = Duration::from_secs(5);
+        let source = SourcePlan {
+            name: "shop".into(),
+            kind: "scrape",
+            every,
+            timeout: every,
+            timeout_long: every,
+            ack_for: every,
+            heartbeat: false,
+            scrape_interval: every,
+            insecure: false,
+        };
+        Plan {
+            name: "test".into(),
+            time_zone: chrono_tz::UTC,
+            sources: vec![source],
+            definitions: vec![Arc::new(definition)],
+            services: BTreeMap::new(),
+            people: Vec::new(),
+            ack: AckPolicy { max: every },
+            read_only: false,
+        }
+    }
+
+    fn group() -> Group {
+        Group(vec![Untrusted::new("checkout")])
+    }
+
+    /// A scrape of one target on which `series` stand at values; those called `bad…` count as bad too.
+    fn scrape(secs: i64, series: &[(&str, f64)]) -> Scraped {
+        let counter = |(name, value): &(&str, f64)| Counter {
+            definition: "availability".into(),
+            group: group(),
+            series: (*name).to_owned(),
+            value: *value,
+            in_total: true,
+            in_part: name.starts_with("bad"),
+        };
+        Scraped { target: "t".into(), at: at(secs), samples: Ok(series.iter().map(counter).collect()) }
+    }
+
+    fn grown(polls: &[Scraped]) -> (Ledger, Vec<(f64, f64, bool)>) {
+        let (plan, mut ledger, mut all) = (plan(), Ledger::default(), Vec::new());
+        for poll in polls {
+            let growth = ledger.grow(&plan, &plan.sources[0], std::slice::from_ref(poll));
+            all.extend(growth.buckets.iter().map(|b| (b.bad, b.total, b.gap)));
+        }
+        (ledger, all)
+    }
+
+    #[test]
+    fn counters_grow_reset_and_are_born() {
+        let polls = [
+            scrape(0, &[("ok", 1_000.0)]),
+            scrape(5, &[("ok", 1_010.0)]),
+            // A label set born with 3 on a target seen before: those 3 happened since.
+            scrape(10, &[("ok", 1_020.0), ("bad", 3.0)]),
+            // A restart: both begin anew at 0.
+            scrape(15, &[("ok", 4.0), ("bad", 1.0)]),
+            // Nothing for an hour: one bucket as long as the gap.
+            scrape(3_615, &[("ok", 104.0), ("bad", 1.0)]),
+        ];
+        let (_, buckets) = grown(&polls);
+        assert_eq!(buckets, [(0.0, 10.0, false), (3.0, 13.0, false), (1.0, 5.0, false), (0.0, 100.0, true)]);
+    }
+
+    #[test]
+    fn a_window_that_cuts_a_gap_is_partial_and_one_that_holds_it_is_not() {
+        let (ledger, _) = grown(&[scrape(0, &[("ok", 0.0)]), scrape(3_600, &[("ok", 3_600.0)])]);
+        let definition = &plan().definitions[0];
+        let over = |window| ledger.counts(definition, window, at(3_600)).remove(0);
+        let (cut, whole) = (over(Window::minutes(30)), over(Window::hours(2)));
+        assert!(cut.partial && (cut.counts.unwrap().total - 1_800.0).abs() < 1e-9);
+        assert!(!whole.partial && (whole.counts.unwrap().total - 3_600.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn coverage_is_what_was_seen_of_the_period() {
+        let (ledger, _) = grown(&[scrape(0, &[("ok", 0.0)]), scrape(259_200, &[("ok", 1.0)])]);
+        let definition = &plan().definitions[0];
+        let covered = ledger.counts(definition, definition.period, at(259_200))[0].covered.unwrap();
+        assert!((covered - 0.1).abs() < 1e-12);
+        assert_eq!(ledger.counts(definition, Window::minutes(5), at(600_000)), []);
+    }
+
+    #[test]
+    fn a_change_of_hands_loses_and_doubles_nothing() {
+        let polls: Vec<_> = (0..20).map(|i| scrape(i * 5, &[("ok", 10.0 * i as f64), ("bad", i as f64)])).collect();
+        let (alone, _) = grown(&polls);
+        let (plan, mut first) = (plan(), Ledger::default());
+        let mut stored = Vec::new();
+        let mut counters = Vec::new();
+        for poll in &polls[..11] {
+            let growth = first.grow(&plan, &plan.sources[0], std::slice::from_ref(poll));
+            stored.extend(growth.buckets);
+            counters = growth.counters;
+        }
+        let mut second = Ledger::load(stored, counters);
+        for poll in &polls[13..] {
+            second.grow(&plan, &plan.sources[0], std::slice::from_ref(poll));
+        }
+        let sum = |ledger: &Ledger| ledger.counts(&plan.definitions[0], plan.definitions[0].period, at(95))[0].counts;
+        assert_eq!(sum(&alone), sum(&second));
+        assert_eq!(sum(&alone), Some(EventCounts { bad: 19.0, total: 209.0 }));
+    }
+
+    #[test]
+    fn a_reading_of_counters_becomes_one_of_counts() {
+        let plan = plan();
+        let mut ledger = Ledger::default();
+        let raw = |scraped: Scraped| Reading {
+            source: "shop".into(),
+            lane: Lane::Short,
+            at: scraped.at,
+            took_us: 1,
+            skew_secs: None,
+            parts: vec![Part { want: Want::Scrape, as_of: scraped.at, outcome: Ok(Answer::Scraped(vec![scraped])), partial: None }],
+        };
+        let _ = ledger.grow(&plan, &plan.sources[0], &[scrape(0, &[("ok", 0.0)])]);
+        let second = scrape(5, &[("ok", 50.0)]);
+        let growth = ledger.grow(&plan, &plan.sources[0], std::slice::from_ref(&second));
+        let reading = counted(&ledger, &plan, &raw(second), &growth, &|_, w| w == Window::minutes(5));
+        let wants: Vec<_> = reading.parts.iter().map(|p| p.want.clone()).collect();
+        let id: DefinitionId = "availability".into();
+        assert_eq!(wants, [Want::Counts { definition: id.clone(), window: Window::minutes(5) }, Want::Presence { definition: id }]);
+    }
+}

@@ -13,7 +13,6 @@ use crate::{
     sources::Gives,
 };
 
-
 /// When each want was last answered.
 #[derive(Clone, Debug, Default)]
 pub struct Answered(HashMap<Key, DateTime<Utc>>);
@@ -111,4 +110,97 @@ fn past(definition: &Arc<Definition>, answered: &Answered, interest: &Interest, 
     let to = DateTime::from_timestamp(at.timestamp().div_euclid(History::CELL) * History::CELL, 0)?;
     let from = to - TimeDelta::seconds(History::CELL * History::KEEP as i64);
     (!groups.is_empty()).then(|| Want::History { definition: definition.id.clone(), groups, window: definition.shortest(), from, to, step })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, time::Duration};
+
+    use super::*;
+    use crate::domain::{AckPolicy, Objective, Selector, Side, Sli, Untrusted, workbook};
+
+    fn plan() -> Plan {
+        let selector = |text: &str| text.parse::<Selector>().unwrap();
+        let period = Window::days(30);
+        let sli = Sli { part: Side::Good, selector: selector("g"), total: selector("t"), missing_is_zero: false };
+        let definition = Definition {
+            id: "availability".into(),
+            name: "availability".into(),
+            source: "prom".into(),
+            by: vec!["service".into()],
+            service: None,
+            objective: Objective::new(0.999).unwrap(),
+            overrides: BTreeMap::new(),
+            period,
+            sli,
+            rules: workbook(period),
+            min_events: 0.0,
+            qualified: false,
+        };
+        let secs = Duration::from_secs;
+        let source = SourcePlan {
+            name: "prom".into(),
+            kind: "prometheus",
+            every: secs(15),
+            timeout: secs(5),
+            timeout_long: secs(60),
+            ack_for: secs(900),
+            heartbeat: false,
+            scrape_interval: secs(60),
+            insecure: false,
+        };
+        Plan {
+            name: "test".into(),
+            time_zone: chrono_tz::UTC,
+            sources: vec![source],
+            definitions: vec![Arc::new(definition)],
+            services: BTreeMap::new(),
+            people: Vec::new(),
+            ack: AckPolicy { max: secs(1) },
+            read_only: false,
+        }
+    }
+
+    /// Windows asked in `minutes` of polling every 15 s, and how often each.
+    fn asked(minutes: i64) -> BTreeMap<String, usize> {
+        let (plan, mut answered, mut times) = (plan(), Answered::default(), BTreeMap::new());
+        for poll in 0..minutes * 4 {
+            let at = DateTime::from_timestamp(1_800_000_000 + poll * 15, 0).unwrap();
+            for lane in [Lane::Short, Lane::Long] {
+                for want in schedule(&plan, &plan.sources[0], Gives::Metrics, lane, &answered, &Interest::default(), at).wants {
+                    answered.note(&want, at);
+                    let name = match want {
+                        Want::Counts { window, .. } => window.to_string(),
+                        other => format!("{other:?}").chars().take(8).collect(),
+                    };
+                    *times.entry(name).or_insert(0) += 1;
+                }
+            }
+        }
+        times
+    }
+
+    #[test]
+    fn long_windows_are_asked_seldom() {
+        let hour: Vec<_> = asked(60).into_iter().collect();
+        let expected = [("1d", 12), ("1h", 240), ("2h", 240), ("30d", 2), ("30m", 240), ("3d", 4), ("5m", 240), ("6h", 240), ("Presence", 240)];
+        assert_eq!(hour, expected.map(|(name, times)| (name.to_owned(), times)));
+    }
+
+    #[test]
+    fn the_past_of_a_sparkline_is_asked_once_and_only_for_rows_on_screen() {
+        let (plan, mut answered) = (plan(), Answered::default());
+        let group = Group(vec![Untrusted::new("checkout")]);
+        let interest = Interest { history: vec![("availability".into(), group.clone())], starts: Vec::new() };
+        let at = DateTime::from_timestamp(1_800_000_123, 0).unwrap();
+        let past = |answered: &Answered, interest: &Interest| {
+            let ask = schedule(&plan, &plan.sources[0], Gives::Metrics, Lane::Long, answered, interest, at);
+            ask.wants.into_iter().find(|w| matches!(w, Want::History { .. }))
+        };
+        assert_eq!(past(&answered, &Interest::default()), None);
+        let want = past(&answered, &interest).unwrap();
+        assert!(matches!(&want, Want::History { groups, .. } if *groups == [group]));
+        answered.note(&want, at);
+        assert_eq!(past(&answered, &interest), None);
+    }
 }
