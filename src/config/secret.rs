@@ -70,9 +70,9 @@ impl Section {
             return self.literal(word, &literal);
         }
         if let Some(file) = file {
-            return self.from_file(&file);
+            return self.out_of_file(&file);
         }
-        env.and_then(|env| self.from_environment(&env)).or_else(|| command.and_then(|argv| self.from_command(&argv)))
+        env.and_then(|env| self.out_of_environment(&env)).or_else(|| command.and_then(|argv| self.out_of_command(&argv)))
     }
     /// A secret that stands in the config file itself.
     pub(super) fn literal(&self, word: &str, text: &Spanned<String>) -> Option<Secret> {
@@ -84,7 +84,7 @@ impl Section {
         }
         self.checked(text, text.get_ref(), "it")
     }
-    fn from_file(&self, name: &Spanned<String>) -> Option<Secret> {
+    fn out_of_file(&self, name: &Spanned<String>) -> Option<Secret> {
         let path = self.context.path(name.get_ref());
         match read(&path) {
             Ok((text, mode)) => {
@@ -100,7 +100,7 @@ impl Section {
             }
         }
     }
-    fn from_environment(&self, name: &Spanned<String>) -> Option<Secret> {
+    fn out_of_environment(&self, name: &Spanned<String>) -> Option<Secret> {
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
         let variable = name.get_ref();
         if variable.is_empty() || !variable.chars().all(plain) {
@@ -118,7 +118,7 @@ impl Section {
             }
         }
     }
-    fn from_command(&self, argv: &[Spanned<String>]) -> Option<Secret> {
+    fn out_of_command(&self, argv: &[Spanned<String>]) -> Option<Secret> {
         let Some(program) = argv.first() else {
             self.error_with_help(&self.span(), "an empty command gives no secret", "name a program and its arguments");
             return None;

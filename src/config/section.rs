@@ -263,12 +263,17 @@ impl Section {
     /// The address of a server: `http` or `https`, no credentials in it, no query.
     pub fn url(&mut self, key: &str) -> Option<Spanned<Url>> {
         let text = self.required_str(key, "\"http://prometheus.internal:9090\"")?;
-        self.address(key, &text)
+        let url = self.address(key, &text)?;
+        if url.get_ref().query().is_some() {
+            self.error_with_help(&text.span(), &format!("`{key}` has a query"), "leave out everything from `?` on");
+            return None;
+        }
+        Some(url)
     }
-    /// A list of such addresses.
-    pub fn urls(&mut self, key: &str) -> Option<Vec<Spanned<Url>>> {
-        let texts = self.strings(key)?;
-        Some(texts.iter().filter_map(|t| self.address(key, t)).collect())
+    /// The whole address of a page, such as `/metrics`; it may have a query.
+    pub fn page_url(&mut self, key: &str) -> Option<Spanned<Url>> {
+        let text = self.required_str(key, "\"http://checkout:8080/metrics\"")?;
+        self.address(key, &text)
     }
     fn address(&self, key: &str, text: &Spanned<String>) -> Option<Spanned<Url>> {
         let span = text.span();
@@ -291,8 +296,8 @@ impl Section {
             self.error_with_help(&span, &format!("`{key}` holds credentials"), "use `username` and `password_file`, or `token_file`");
             return None;
         }
-        if url.query().is_some() || url.fragment().is_some() {
-            self.error_with_help(&span, &format!("`{key}` has a query"), "leave out everything from `?` or `#` on");
+        if url.fragment().is_some() {
+            self.error_with_help(&span, &format!("`{key}` has a fragment"), "leave out everything from `#` on");
             return None;
         }
         Some(Spanned::new(span, url))
@@ -389,6 +394,12 @@ impl Section {
     }
 }
 
+/// Whether `text` can be the name of a label that users give: letters, digits and `_`, not beginning with a digit or `__`.
+pub(super) fn is_label(text: &str) -> bool {
+    let starts = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && !text.starts_with("__");
+    starts && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -410,7 +421,7 @@ mod tests {
     fn values_are_read_and_wrong_ones_placed() {
         let found = read("a = '500ms'\nb = '1h'\nc = 5\nd = '32MiB'\ne = 'pge'\nf = true\nextra = 1\nag = 2", |s| {
             assert_eq!(s.duration("a").map(Spanned::into_inner), Some(Duration::from_millis(500)));
-            assert_eq!(s.duration("b").map(Spanned::into_inner), Some(Duration::from_secs(3_600)));
+            assert_eq!(s.duration("b").map(Spanned::into_inner), Some(Duration::from_hours(1)));
             assert!(s.duration("c").is_none());
             assert_eq!(s.size("d").map(Spanned::into_inner), Some(32 << 20));
             assert!(s.one_of("e", &["page", "ticket"]).is_none());
@@ -447,7 +458,7 @@ mod tests {
         let expected = [
             "1:5 `a` begins with http:// or https:// (did you mean \"http://prometheus:9090\"?)",
             "2:5 `b` holds credentials (use `username` and `password_file`, or `token_file`)",
-            "3:5 `c` has a query (leave out everything from `?` or `#` on)",
+            "3:5 `c` has a query (leave out everything from `?` on)",
             "4:5 `d` begins with http:// or https:// (such as \"http://host:9090\")",
         ];
         assert_eq!(found, expected);
