@@ -1,5 +1,7 @@
 //! Every example in `config/` and every TOML block of `docs/CONFIG.md` loads without a problem.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail this way, its helpers too")]
+
 use std::path::Path;
 
 use burnwatch::config::{self, ClientSettings, HttpSettings, Kind, Loaded, SourceCommon, SourceRow, Target, Vocabulary};

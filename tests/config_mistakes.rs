@@ -1,5 +1,7 @@
 //! What is told of a file with mistakes: all of them, each at its place, and never a secret.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail this way, its helpers too")]
+
 use std::{
     ffi::OsString,
     fs,

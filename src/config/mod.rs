@@ -21,6 +21,7 @@ mod secret;
 mod section;
 mod slo;
 mod syntax;
+mod values;
 
 pub use backend::{ClientIdentity, ClientSettings, Credentials, HttpSettings, SourceCommon, Target};
 pub use document::Document;
