@@ -247,7 +247,7 @@ fn header(table: &mut Section, name: &Spanned<String>) -> Option<(String, Secret
 fn plain_header(table: &mut Section, key: &str) -> Option<Secret> {
     let text = table.str(key)?;
     if mask::is_secret(key) || key.to_ascii_lowercase().ends_with("-key") {
-        return table.literal(key, &text);
+        return table.literal(key, &text, "write `{ value_file = \"…\" }`, or chmod go-r the config");
     }
     if text.get_ref().chars().any(char::is_control) {
         table.error(&text.span(), "a header contains no control characters");

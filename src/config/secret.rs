@@ -67,19 +67,19 @@ impl Section {
             return None;
         }
         if let Some(literal) = literal {
-            return self.literal(word, &literal);
+            return self.literal(word, &literal, &format!("use `{word}_file`, or chmod go-r the config"));
         }
         if let Some(file) = file {
             return self.out_of_file(&file);
         }
         env.and_then(|env| self.out_of_environment(&env)).or_else(|| command.and_then(|argv| self.out_of_command(&argv)))
     }
-    /// A secret that stands in the config file itself.
-    pub(super) fn literal(&self, word: &str, text: &Spanned<String>) -> Option<Secret> {
+    /// A secret that stands in the config file itself; `help` is the way out if others can read that file.
+    pub(super) fn literal(&self, word: &str, text: &Spanned<String>, help: &str) -> Option<Secret> {
         self.context.hide(text.span());
         if let Some(mode) = self.context.mode.filter(|mode| mode & 0o044 != 0) {
             let message = format!("`{word}` stands in a file that others can read (mode {:04o})", mode & 0o7777);
-            self.error_with_help(&text.span(), &message, &format!("use `{word}_file`, or chmod go-r the config"));
+            self.error_with_help(&text.span(), &message, help);
             return None;
         }
         self.checked(text, text.get_ref(), "it")
