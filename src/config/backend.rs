@@ -3,12 +3,16 @@
 //! A backend reads its row with [`SourceCommon::read`] and, if it speaks HTTP, [`HttpSettings::read`], and then the keys that only it
 //! knows. All of them read every key before they give up, so that one run reports every mistake of a row.
 
-use std::{ops::Range, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, ops::Range, path::PathBuf, time::Duration};
 
 use toml::Spanned;
 use url::Url;
 
-use super::{mask, secret::Secret, section::Section};
+use super::{
+    mask,
+    secret::Secret,
+    section::{self, Section},
+};
 
 /// Bytes of an answer, decoded, that are read at most, unless the row says otherwise.
 const MAX_BYTES: u64 = 32 << 20;
@@ -92,6 +96,59 @@ pub struct ClientSettings {
     pub insecure_skip_verify: bool,
     /// Bytes of an answer, decoded, that are read at most.
     pub max_bytes: u64,
+}
+
+/// A page with metrics to read.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Its whole address.
+    pub url: Url,
+    /// Given to every series of the page that lacks them.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl Target {
+    /// Read `[[source.targets]]`, each with `url` and `labels`, or `url` and `labels` of the row itself if there is one page only.
+    pub fn read_all(section: &mut Section) -> Vec<Self> {
+        let many = section.has("targets");
+        if many && section.has("url") {
+            section.error_with_help(&section.key_span("url"), "`url` and `targets` both", "move the address into `targets`");
+        }
+        let rows = section.sections("targets");
+        if many {
+            if rows.is_empty() {
+                section.error(&section.key_span("targets"), "`targets` is empty");
+            }
+            if section.has("labels") {
+                section.error_with_help(&section.key_span("labels"), "`labels` and `targets` both", "move the labels into `targets`");
+            }
+            return rows.into_iter().filter_map(Self::row).collect();
+        }
+        Self::read(section).into_iter().collect()
+    }
+    fn row(mut row: Section) -> Option<Self> {
+        let target = Self::read(&mut row);
+        row.finish();
+        target
+    }
+    fn read(section: &mut Section) -> Option<Self> {
+        let (url, labels) = (section.page_url("url"), labels(section));
+        Some(Self { url: url?.into_inner(), labels })
+    }
+}
+
+fn labels(section: &mut Section) -> BTreeMap<String, String> {
+    let Some(mut table) = section.table("labels") else { return BTreeMap::new() };
+    let mut found = BTreeMap::new();
+    for name in table.keys() {
+        let label = name.get_ref();
+        if !section::is_label(label) {
+            table.error(&name.span(), &format!("`{label}` is not the name of a label"));
+        }
+        found.extend(table.str(label).map(|value| (label.clone(), value.into_inner())));
+    }
+    table.finish();
+    found
 }
 
 /// Files with our own certificate.
@@ -190,7 +247,7 @@ fn header(table: &mut Section, name: &Spanned<String>) -> Option<(String, Secret
 fn plain_header(table: &mut Section, key: &str) -> Option<Secret> {
     let text = table.str(key)?;
     if mask::is_secret(key) || key.to_ascii_lowercase().ends_with("-key") {
-        return table.literal(key, &text);
+        return table.literal(key, &text, "write `{ value_file = \"…\" }`, or chmod go-r the config");
     }
     if text.get_ref().chars().any(char::is_control) {
         table.error(&text.span(), "a header contains no control characters");

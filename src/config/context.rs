@@ -92,7 +92,7 @@ impl Context {
     pub fn problems(&self) -> Vec<Problem> {
         let masks = locked(&self.masks);
         let mut found: Vec<_> = locked(&self.found).drain(..).collect();
-        found.sort_by(|a, b| (a.span.start, a.level).cmp(&(b.span.start, b.level)));
+        found.sort_by_key(|f| (f.span.start, f.level));
         let mut seen = BTreeSet::new();
         found.retain(|f| seen.insert((f.span.start, f.message.clone())));
         found

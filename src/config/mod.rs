@@ -21,8 +21,9 @@ mod secret;
 mod section;
 mod slo;
 mod syntax;
+mod values;
 
-pub use backend::{ClientIdentity, ClientSettings, Credentials, HttpSettings, SourceCommon};
+pub use backend::{ClientIdentity, ClientSettings, Credentials, HttpSettings, SourceCommon, Target};
 pub use document::Document;
 pub use load::{Found, Loaded, NotFound, Origin, environment, find, load, load_text};
 pub use model::{Cockpit, Config, Kind, SourceRow, StoreConfig, Vocabulary};

@@ -7,7 +7,7 @@ use toml::Spanned;
 
 use super::{
     document::Document,
-    people::{self, Taken, zone},
+    people::{Taken, zone},
     problem::did_you_mean,
     section::Section,
 };
@@ -94,7 +94,7 @@ pub(super) fn cockpit(root: &mut Section, themes: &[&str]) -> Cockpit {
         time_zone: Tz::UTC,
         theme: None,
         read_only: false,
-        ack_max: Duration::from_secs(4 * 3_600),
+        ack_max: Duration::from_hours(4),
         trusted_owners: Vec::new(),
         shared_accounts: Vec::new(),
     };
@@ -175,10 +175,10 @@ pub(super) fn sources(root: &mut Section, kinds: &[Kind]) -> Vec<SourceRow> {
     if rows.is_empty() && !root.context.lost_section {
         root.error_with_help(&root.span(), "there is nothing to watch", "add a [[source]]");
     }
-    rows.into_iter().filter_map(|row| source(row, kinds, &mut names)).collect()
+    rows.into_iter().map(|row| source(row, kinds, &mut names)).collect()
 }
 
-fn source(mut row: Section, kinds: &[Kind], names: &mut Taken) -> Option<SourceRow> {
+fn source(mut row: Section, kinds: &[Kind], names: &mut Taken) -> SourceRow {
     let name = row.name("name", "\"prom\"");
     let free = name.as_ref().is_some_and(|n| names.take(&row, "source", n));
     let words: Vec<_> = kinds.iter().map(|k| k.word).collect();
@@ -190,5 +190,5 @@ fn source(mut row: Section, kinds: &[Kind], names: &mut Taken) -> Option<SourceR
     let kind = kind.map(|k| (*k.get_ref()).to_owned()).unwrap_or_default();
     // A row that cannot be named is still read by its backend, so that all its mistakes are told.
     let name = name.filter(|_| free).map_or_else(|| SourceName::new(""), |n| SourceName::new(n.get_ref()));
-    Some(SourceRow { name, kind, kind_span, section: row })
+    SourceRow { name, kind, kind_span, section: row }
 }

@@ -67,24 +67,24 @@ impl Section {
             return None;
         }
         if let Some(literal) = literal {
-            return self.literal(word, &literal);
+            return self.literal(word, &literal, &format!("use `{word}_file`, or chmod go-r the config"));
         }
         if let Some(file) = file {
-            return self.from_file(&file);
+            return self.out_of_file(&file);
         }
-        env.and_then(|env| self.from_environment(&env)).or_else(|| command.and_then(|argv| self.from_command(&argv)))
+        env.and_then(|env| self.out_of_environment(&env)).or_else(|| command.and_then(|argv| self.out_of_command(&argv)))
     }
-    /// A secret that stands in the config file itself.
-    pub(super) fn literal(&self, word: &str, text: &Spanned<String>) -> Option<Secret> {
+    /// A secret that stands in the config file itself; `help` is the way out if others can read that file.
+    pub(super) fn literal(&self, word: &str, text: &Spanned<String>, help: &str) -> Option<Secret> {
         self.context.hide(text.span());
         if let Some(mode) = self.context.mode.filter(|mode| mode & 0o044 != 0) {
             let message = format!("`{word}` stands in a file that others can read (mode {:04o})", mode & 0o7777);
-            self.error_with_help(&text.span(), &message, &format!("use `{word}_file`, or chmod go-r the config"));
+            self.error_with_help(&text.span(), &message, help);
             return None;
         }
         self.checked(text, text.get_ref(), "it")
     }
-    fn from_file(&self, name: &Spanned<String>) -> Option<Secret> {
+    fn out_of_file(&self, name: &Spanned<String>) -> Option<Secret> {
         let path = self.context.path(name.get_ref());
         match read(&path) {
             Ok((text, mode)) => {
@@ -100,7 +100,7 @@ impl Section {
             }
         }
     }
-    fn from_environment(&self, name: &Spanned<String>) -> Option<Secret> {
+    fn out_of_environment(&self, name: &Spanned<String>) -> Option<Secret> {
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
         let variable = name.get_ref();
         if variable.is_empty() || !variable.chars().all(plain) {
@@ -118,7 +118,7 @@ impl Section {
             }
         }
     }
-    fn from_command(&self, argv: &[Spanned<String>]) -> Option<Secret> {
+    fn out_of_command(&self, argv: &[Spanned<String>]) -> Option<Secret> {
         let Some(program) = argv.first() else {
             self.error_with_help(&self.span(), "an empty command gives no secret", "name a program and its arguments");
             return None;

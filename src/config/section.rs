@@ -4,10 +4,9 @@
 //! the wrong type or without meaning becomes a problem at its place and reads as `None`. [`Section::finish`] then reports every key
 //! that nobody asked for, so read *all* keys before giving up on a row.
 
-use std::{collections::BTreeSet, fmt, ops::Range, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, fmt, ops::Range, str::FromStr, sync::Arc};
 
 use toml::Spanned;
-use url::Url;
 
 use super::{
     context::Context,
@@ -16,15 +15,15 @@ use super::{
     problem::{Level, did_you_mean},
     syntax::{Entry, Node, Value},
 };
-use crate::domain::{Selector, Text, Window};
+use crate::domain::Text;
 
 /// A table of the file.
 #[derive(Clone)]
 pub struct Section {
     pub(super) context: Arc<Context>,
-    entries: Vec<Entry>,
+    pub(super) entries: Vec<Entry>,
     span: Range<usize>,
-    asked: BTreeSet<String>,
+    pub(super) asked: BTreeSet<String>,
 }
 
 impl fmt::Debug for Section {
@@ -174,50 +173,6 @@ impl Section {
             }
         }
     }
-    /// A span of time in whole seconds: `"5m"`, `"1h30m"`, `"30d"`.
-    pub fn window(&mut self, key: &str) -> Option<Spanned<Window>> {
-        let node = self.node(key)?;
-        match node.value {
-            Value::Text(text) => self.parse(&Spanned::new(node.span, text)),
-            Value::Number(raw, true) => {
-                self.error_with_help(
-                    &node.span,
-                    &format!("`{key}` is a number without a unit"),
-                    &format!("write \"{raw}s\" or \"{raw}m\""),
-                );
-                None
-            }
-            _ => self.wrong(key, &node, "a duration such as \"5m\""),
-        }
-    }
-    /// A span of time, as [`Section::window`] and in milliseconds too: `"500ms"`. Never zero.
-    pub fn duration(&mut self, key: &str) -> Option<Spanned<Duration>> {
-        let milliseconds = match self.entries.iter().find(|e| e.key == key).map(|e| &e.node.value) {
-            Some(Value::Text(text)) => text.trim().strip_suffix("ms").and_then(|n| n.trim().parse().ok()).filter(|n: &u32| *n > 0),
-            _ => None,
-        };
-        match milliseconds {
-            Some(n) => self.str(key).map(|t| Spanned::new(t.span(), Duration::from_millis(u64::from(n)))),
-            None => self.window(key).map(|w| Spanned::new(w.span(), w.get_ref().duration())),
-        }
-    }
-    /// A size in bytes: a number, or a text such as `"512KiB"`, `"32MiB"`. Never zero.
-    pub fn size(&mut self, key: &str) -> Option<Spanned<u64>> {
-        let raw = self.figure(key)?;
-        let digits = raw.get_ref().trim_end_matches(|c: char| c.is_ascii_alphabetic());
-        let unit = match raw.get_ref().get(digits.len()..) {
-            Some("" | "B") => Some(1),
-            Some("KiB") => Some(1 << 10),
-            Some("MiB") => Some(1 << 20),
-            Some("GiB") => Some(1 << 30),
-            _ => None,
-        };
-        let bytes = unit.and_then(|u: u64| digits.trim().parse::<u64>().ok()?.checked_mul(u)).filter(|n| *n > 0);
-        if bytes.is_none() {
-            self.error(&raw.span(), &format!("`{key}` is a size such as \"512KiB\" or \"32MiB\""));
-        }
-        Some(Spanned::new(raw.span(), bytes?))
-    }
     /// One of a few words.
     pub fn one_of<'w>(&mut self, key: &str, words: &[&'w str]) -> Option<Spanned<&'w str>> {
         let text = self.str(key)?;
@@ -238,79 +193,6 @@ impl Section {
             _ => self.wrong(key, &item, "a list of texts"),
         });
         Some(texts.collect())
-    }
-    /// A selector; a mistake in it is placed inside the text.
-    pub fn selector(&mut self, key: &str) -> Option<Spanned<Selector>> {
-        let text = self.str(key)?;
-        match text.get_ref().parse() {
-            Ok(selector) => Some(Spanned::new(text.span(), selector)),
-            Err(why) => {
-                let why: crate::domain::BadSelector = why;
-                self.error(&self.inside(&text, why.at), &why.what);
-                None
-            }
-        }
-    }
-    /// The place of byte `at` of `text` in the file, if the text stands there as it is (no escapes); else the whole text.
-    fn inside(&self, text: &Spanned<String>, at: usize) -> Range<usize> {
-        let span = text.span();
-        let raw = self.document().slice(span.clone());
-        let Some(begin) = raw.find(text.get_ref().as_str()).filter(|_| !text.get_ref().is_empty()) else { return span };
-        let from = span.start + begin + at;
-        let width = self.document().slice(from..span.end).chars().next().map_or(1, char::len_utf8);
-        from..from + width
-    }
-    /// The address of a server: `http` or `https`, no credentials in it, no query.
-    pub fn url(&mut self, key: &str) -> Option<Spanned<Url>> {
-        let text = self.required_str(key, "\"http://prometheus.internal:9090\"")?;
-        self.address(key, &text)
-    }
-    /// A list of such addresses.
-    pub fn urls(&mut self, key: &str) -> Option<Vec<Spanned<Url>>> {
-        let texts = self.strings(key)?;
-        Some(texts.iter().filter_map(|t| self.address(key, t)).collect())
-    }
-    fn address(&self, key: &str, text: &Spanned<String>) -> Option<Spanned<Url>> {
-        let span = text.span();
-        let url = match Url::parse(text.get_ref()) {
-            Ok(url) if matches!(url.scheme(), "http" | "https") => url,
-            parsed => {
-                let bare = !text.get_ref().contains("://") && !text.get_ref().contains('@');
-                let message = match parsed {
-                    Err(why) if !bare => format!("`{key}` is not an address: {why}"),
-                    _ => format!("`{key}` begins with http:// or https://"),
-                };
-                let help =
-                    if bare { format!("did you mean \"http://{}\"?", text.get_ref()) } else { "such as \"http://host:9090\"".into() };
-                self.error_with_help(&span, &message, &help);
-                return None;
-            }
-        };
-        if !url.username().is_empty() || url.password().is_some() {
-            self.context.hide(span.clone());
-            self.error_with_help(&span, &format!("`{key}` holds credentials"), "use `username` and `password_file`, or `token_file`");
-            return None;
-        }
-        if url.query().is_some() || url.fragment().is_some() {
-            self.error_with_help(&span, &format!("`{key}` has a query"), "leave out everything from `?` or `#` on");
-            return None;
-        }
-        Some(Spanned::new(span, url))
-    }
-    /// A file that can be read; `~` is the home folder, a relative path starts at the config file's folder.
-    pub fn file(&mut self, key: &str) -> Option<Spanned<PathBuf>> {
-        let text = self.required_file(key)?;
-        let path = self.context.path(text.get_ref());
-        if let Err(why) = std::fs::File::open(&path) {
-            self.error(&text.span(), &format!("cannot read {}: {}", path.display(), super::secret::cause(&why)));
-            return None;
-        }
-        Some(Spanned::new(text.span(), path))
-    }
-    fn required_file(&mut self, key: &str) -> Option<Spanned<String>> {
-        let here = self.has(key);
-        self.asked.insert(key.to_owned());
-        if here { self.required_str(key, "\"~/.config/burnwatch/file\"") } else { None }
     }
     /// A table of its own; finish it.
     pub fn table(&mut self, key: &str) -> Option<Section> {
@@ -376,11 +258,11 @@ impl Section {
             _ => {}
         }
     }
-    fn node(&mut self, key: &str) -> Option<Node> {
+    pub(super) fn node(&mut self, key: &str) -> Option<Node> {
         self.asked.insert(key.to_owned());
         self.entries.iter().find(|e| e.key == key).map(|e| e.node.clone())
     }
-    fn wrong<T>(&self, key: &str, node: &Node, wanted: &str) -> Option<T> {
+    pub(super) fn wrong<T>(&self, key: &str, node: &Node, wanted: &str) -> Option<T> {
         if mask::is_secret(key) {
             self.context.hide(node.span.clone());
         }
@@ -389,11 +271,17 @@ impl Section {
     }
 }
 
+/// Whether `text` can be the name of a label that users give: letters, digits and `_`, not beginning with a digit or `__`.
+pub(super) fn is_label(text: &str) -> bool {
+    let starts = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && !text.starts_with("__");
+    starts && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn read(text: &str, reader: impl FnOnce(&mut Section)) -> Vec<String> {
+    pub(in super::super) fn read(text: &str, reader: impl FnOnce(&mut Section)) -> Vec<String> {
         let (context, entries) = Context::new(Document::new("x", text), None);
         let context = Arc::new(context);
         let mut section = Section::new(Arc::clone(&context), entries, 0..0);
@@ -404,53 +292,6 @@ mod tests {
             format!("{line}:{column} {}{}", p.message, p.help.map(|h| format!(" ({h})")).unwrap_or_default())
         };
         context.problems().into_iter().map(line).collect()
-    }
-
-    #[test]
-    fn values_are_read_and_wrong_ones_placed() {
-        let found = read("a = '500ms'\nb = '1h'\nc = 5\nd = '32MiB'\ne = 'pge'\nf = true\nextra = 1\nag = 2", |s| {
-            assert_eq!(s.duration("a").map(Spanned::into_inner), Some(Duration::from_millis(500)));
-            assert_eq!(s.duration("b").map(Spanned::into_inner), Some(Duration::from_secs(3_600)));
-            assert!(s.duration("c").is_none());
-            assert_eq!(s.size("d").map(Spanned::into_inner), Some(32 << 20));
-            assert!(s.one_of("e", &["page", "ticket"]).is_none());
-            assert!(s.str("f").is_none());
-            assert!(s.integer("age", 0, 9).is_none());
-        });
-        let expected = [
-            "3:5 `c` is a number without a unit (write \"5s\" or \"5m\")",
-            "5:5 unknown e `pge` (did you mean `page`?)",
-            "6:5 `f` wants a text in quotes, this is true or false",
-            "7:1 unknown key `extra`",
-            "8:1 unknown key `ag` (did you mean `age`?)",
-        ];
-        assert_eq!(found, expected);
-    }
-
-    #[test]
-    fn a_selector_is_wrong_inside_its_text() {
-        let found = read("a = 'x{a=1}'\nb = \"é{\"\nc = \"x{a=\\\"1\\\"\"", |s| {
-            assert!([s.selector("a"), s.selector("b"), s.selector("c")].iter().all(Option::is_none));
-        });
-        assert_eq!(found.len(), 3);
-        assert!(found.first().unwrap().starts_with("1:10 "), "{found:?}");
-        assert!(found.get(1).unwrap().starts_with("2:6 "), "{found:?}");
-        assert!(found.get(2).unwrap().starts_with("3:5 "), "{found:?}");
-    }
-
-    #[test]
-    fn addresses_hold_no_credentials() {
-        let found = read("a = 'prometheus:9090'\nb = 'http://u:s3cret@h'\nc = 'http://h/?q=1'\nd = 'ftp://h'\ne = 'http://h:9/p'", |s| {
-            assert!(["a", "b", "c", "d"].iter().all(|k| s.url(k).is_none()));
-            assert!(s.url("e").is_some());
-        });
-        let expected = [
-            "1:5 `a` begins with http:// or https:// (did you mean \"http://prometheus:9090\"?)",
-            "2:5 `b` holds credentials (use `username` and `password_file`, or `token_file`)",
-            "3:5 `c` has a query (leave out everything from `?` or `#` on)",
-            "4:5 `d` begins with http:// or https:// (such as \"http://host:9090\")",
-        ];
-        assert_eq!(found, expected);
     }
 
     #[test]

@@ -4,7 +4,12 @@ use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use toml::Spanned;
 
-use super::{model::Kind, model::SourceRow, problem::did_you_mean, section::Section};
+use super::{
+    model::Kind,
+    model::SourceRow,
+    problem::did_you_mean,
+    section::{Section, is_label},
+};
 use crate::domain::{Definition, DefinitionId, Grade, Objective, Rule, Selector, Side, Sli, SourceName, Text, Window, workbook};
 
 /// A definition that has no id yet, and where its name stands.
@@ -113,8 +118,7 @@ fn grouping(row: &mut Section) -> (Vec<String>, Option<Text>) {
     let mut by: Vec<String> = Vec::new();
     for label in names.into_iter().flatten() {
         let text = label.get_ref();
-        let starts = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && !text.starts_with("__");
-        if !starts || !text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+        if !is_label(text) {
             row.error(&label.span(), &format!("`{text}` is not the name of a label"));
         } else if by.contains(text) {
             row.error(&label.span(), &format!("`{text}` stands in `by` twice"));
@@ -261,7 +265,9 @@ fn check_rules(
             row.error(&span, &format!("the short window ({}) is shorter than the long one ({})", rule.short, rule.long));
         }
         if rule.long > period {
-            row.error(&span, &format!("the rule looks back {}, the period is only {period}", rule.long));
+            let at = if row.has("period") { row.key_span("period") } else { span.clone() };
+            let message = format!("the period ({period}) is shorter than the long window of a rule ({})", rule.long);
+            row.error_with_help(&at, &message, "lengthen the period, or give rules of your own in [[slo.rules]]");
         }
         let same = |other: &Spanned<Rule>| {
             let other = other.get_ref();
