@@ -6,7 +6,6 @@ use anyhow::{Context, Result};
 
 use super::{args::Common, run::Code, setup, watch};
 use crate::{
-    config,
     domain::{DefinitionId, Group, Text, Untrusted},
     fleet::{self, Fleet, Scenario},
     store,
@@ -17,7 +16,7 @@ const DAYS: u32 = 30;
 
 /// Run the practice fleet and a cockpit on it, in a temporary folder that goes with it.
 pub fn demo(common: &Common) -> Result<Code> {
-    crate::tui::look_for_terminal()?;
+    watch::look_for_terminal()?;
     let folder = tempfile::Builder::new().prefix("burnwatch-demo-").tempdir().context("there is no place for the demo's files")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).thread_name("fleet").enable_all().build()?;
     let fleet = runtime.block_on(Fleet::start(Scenario::bad_canary(), Arc::new(chrono::Utc::now)))?;
@@ -39,11 +38,7 @@ pub fn demo(common: &Common) -> Result<Code> {
 /// The command that started this program, as the person typed it.
 fn program() -> String {
     let typed = std::env::args().next().unwrap_or_default();
-    if typed.is_empty() { "burnwatch".to_owned() } else { config_free(&typed) }
-}
-
-fn config_free(typed: &str) -> String {
-    crate::domain::clean(typed).into_owned()
+    if typed.is_empty() { "burnwatch".to_owned() } else { typed }
 }
 
 fn login() -> Option<String> {

@@ -1,5 +1,7 @@
 //! The cockpit itself: an engine and a screen, joined.
 
+use std::io::{self, IsTerminal};
+
 use anyhow::Result;
 
 use super::{args::Common, run::Code, setup};
@@ -23,7 +25,7 @@ pub fn watch(common: &Common) -> Result<Code> {
 /// Run engine and screen until the person leaves or the terminal is gone.
 pub fn cockpit(setup: Setup, common: &Common, theme: Option<&str>, footer_hint: Option<Text>) -> Result<Code> {
     let settings = settings(&setup, common, theme, footer_hint)?;
-    tui::look_for_terminal()?;
+    look_for_terminal()?;
     let running = engine::start(setup)?;
     let session = tui::Session { snapshots: running.snapshots.clone(), requests: running.requests.clone(), settings };
     let ended = tui::run(session);
@@ -33,6 +35,13 @@ pub fn cockpit(setup: Setup, common: &Common, theme: Option<&str>, footer_hint: 
         tui::Ended::Signal(number) => Code::Signal(number),
         tui::Ended::HangUp => Code::Signal(1),
     })
+}
+
+/// Say at once what to do where there is no terminal.
+pub fn look_for_terminal() -> Result<()> {
+    let there = io::stdin().is_terminal() && io::stdout().is_terminal();
+    anyhow::ensure!(there, "there is no terminal here to draw on; `burnwatch status` prints the same snapshot");
+    Ok(())
 }
 
 fn settings(setup: &Setup, common: &Common, theme: Option<&str>, footer_hint: Option<Text>) -> Result<tui::Settings> {
@@ -49,6 +58,7 @@ fn settings(setup: &Setup, common: &Common, theme: Option<&str>, footer_hint: Op
         read_only: setup.plan.read_only,
         low_bandwidth: common.look.low_bandwidth,
         footer_hint,
+        ack_for: setup.plan.sources.iter().map(|s| (s.name.clone(), s.ack_for)).collect(),
         ask_name: (!setup.me.verified && common.who.is_none()).then(|| setup.me.name.clone()),
     })
 }

@@ -17,11 +17,11 @@ const COMMON_OBJECTIVE: &str = "99.9%";
 /// The config of a cockpit on `scenario`, whose pages are at `targets` and which keeps its store in the folder `store`. `login` is the
 /// operating-system user who practises, if it is known: they join the people, under their own name.
 pub(super) fn config(scenario: &Scenario, targets: &[(String, String)], store: &str, login: Option<&str>) -> String {
-    let urls = targets.iter().map(|(_, url)| format!("    {},", quoted(url))).collect::<Vec<_>>().join("\n");
+    let urls = targets.iter().map(|(_, url)| format!("    {{ url = {} }},", quoted(url))).collect::<Vec<_>>().join("\n");
     let parts = [
         format!("[cockpit]\nname = {}\n", quoted(&format!("practice: {}", scenario.name))),
         format!("[store]\nurl = {}\n", quoted(&format!("sqlite:{store}"))),
-        format!("[[source]]\nname = \"shop\"\nkind = \"scrape\"\nurls = [\n{urls}\n]\nevery = \"5s\"\ntimeout = \"2s\"\n"),
+        format!("[[source]]\nname = \"shop\"\nkind = \"scrape\"\ntargets = [\n{urls}\n]\nevery = \"5s\"\ntimeout = \"2s\"\n"),
         slo(scenario),
         people(login),
         services(scenario),
@@ -99,7 +99,7 @@ mod tests {
             assert!(slo[side].as_str().unwrap().parse::<Selector>().is_ok());
         }
         assert_eq!(slo["period"].as_str().unwrap().parse::<Window>().unwrap(), Window::days(30));
-        assert_eq!(table["source"][0]["urls"][0].as_str(), Some("http://127.0.0.1:9/cart/metrics"));
+        assert_eq!(table["source"][0]["targets"][0]["url"].as_str(), Some("http://127.0.0.1:9/cart/metrics"));
         assert_eq!(table["service"].as_array().unwrap().len(), 6);
         assert!(PEOPLE.iter().all(|(_, _, zone, _)| zone.parse::<chrono_tz::Tz>().is_ok()));
     }

@@ -13,7 +13,9 @@ use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
 use super::{
-    http::{Address, Call, Failure, Http},
+    address::Address,
+    failure::Failure,
+    http::{Call, Http},
     settings::{AlertmanagerSettings, BadSettings, Deadlines},
     source::{Gives, Lanes, Now, Piece, Responder, Source, Turn},
 };

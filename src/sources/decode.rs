@@ -11,7 +11,10 @@ use serde::{
     de::{self, MapAccess, Visitor},
 };
 
-use super::promql::{COVERED, LOOKS, PART, TAG, TOTAL};
+use super::{
+    failure::shorten,
+    promql::{COVERED, LOOKS, PART, TAG, TOTAL},
+};
 use crate::domain::{Definition, EventCounts, Group, GroupCounts, Interval, Side, Sli, Text, Untrusted, Window};
 
 /// How many warnings of one answer are shown.
@@ -197,10 +200,10 @@ fn instant(secs: f64) -> Option<DateTime<Utc>> {
 }
 
 fn lines(body: &[u8]) -> Result<(Vec<Line<'_>>, Option<Text>), BadAnswer> {
-    let envelope: Envelope<'_> = serde_json::from_slice(body).map_err(|e| BadAnswer::Shape(e.to_string()))?;
+    let envelope: Envelope<'_> = serde_json::from_slice(body).map_err(|e| BadAnswer::Shape(shorten(&e.to_string())))?;
     if envelope.status != "success" {
         let kind = envelope.error_type.map_or_else(String::new, |k| format!("{}: ", k.0));
-        return Err(BadAnswer::Said(format!("{kind}{}", envelope.error.map_or(Cow::Borrowed("no reason given"), |e| e.0))));
+        return Err(BadAnswer::Said(shorten(&format!("{kind}{}", envelope.error.map_or(Cow::Borrowed("no reason given"), |e| e.0)))));
     }
     let warnings: Vec<_> = [envelope.warnings, envelope.infos].into_iter().flatten().flatten().map(|s| s.0).collect();
     let mut said: Vec<_> = warnings.iter().take(WARNINGS).map(AsRef::as_ref).collect();

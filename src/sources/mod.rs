@@ -5,19 +5,22 @@
 //! into structs that no other file sees and turned into the nouns of `domain` at once. A backend never keeps time (interval, jitter and
 //! backoff are the engine's), never stores and never draws.
 
+mod address;
 mod alertmanager;
+mod client;
 mod decode;
 mod exposition;
+mod failure;
 mod http;
 mod prometheus;
-mod promql;
 pub mod registry;
+mod promql;
 mod scrape;
 mod settings;
 mod silence;
 mod source;
 #[cfg(test)]
-mod stand_in;
+mod tests;
 
 pub use alertmanager::Alertmanager;
 #[doc(hidden)]

@@ -16,8 +16,10 @@ use chrono::{DateTime, Utc};
 use futures::future::join_all;
 
 use super::{
+    address::Address,
     decode::{self, BadAnswer, Grid, Seen},
-    http::{Address, Call, Failure, Good, Http, Reached},
+    failure::{Failure, Reached},
+    http::{Call, Good, Http},
     promql,
     settings::{BadSettings, Deadlines, PrometheusSettings},
     source::{Gives, Lanes, Now, Piece, Source, Turn},

@@ -92,7 +92,7 @@ fn narrow(definition: &Definition, groups: &[Group]) -> BTreeMap<String, String>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{domain::Untrusted, sources::stand_in::definition};
+    use crate::{domain::Untrusted, sources::tests::definition};
 
     #[test]
     fn both_sides_travel_in_one_question() {

@@ -1,6 +1,6 @@
 //! The only list of backends: the word in `kind = "…"`, and how such a row becomes a [`Source`].
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use toml::Spanned;
 
@@ -9,7 +9,7 @@ use super::{
     ScrapeSettings, ScrapeTarget, Source,
 };
 use crate::{
-    config::{self, ClientSettings, Kind, Section, SourceCommon, SourceRow},
+    config::{self, ClientSettings, Kind, Section, SourceCommon, SourceRow, Target},
     domain::{Definition, SourceName, SourcePlan},
 };
 
@@ -89,26 +89,12 @@ fn alertmanager(section: &mut Section, name: SourceName, deadlines: Deadlines) -
     Some(Settings::Alertmanager(AlertmanagerSettings { name, http: http?, deadlines, heartbeat }))
 }
 
-/// `url` for one endpoint, `urls` for several; `labels` for what its series lack.
+/// One page, or several.
 fn scrape(section: &mut Section, name: SourceName, deadlines: Deadlines) -> Option<Settings> {
-    let several = section.has("urls");
-    let urls = if several { section.urls("urls") } else { section.url("url").map(|u| vec![u]) };
-    if several && section.has("url") {
-        section.error_with_help(&section.key_span("url"), "`url` and `urls` say the same thing twice", "keep `urls`");
-    }
-    let labels: BTreeMap<String, String> = section.table("labels").map(labels).unwrap_or_default();
-    let client = ClientSettings::read(section);
-    let urls: Vec<_> = urls?.into_iter().map(Spanned::into_inner).collect();
-    let first = urls.first()?.clone();
-    let targets = urls.into_iter().map(|url| ScrapeTarget { url, labels: labels.clone() }).collect();
+    let (targets, client) = (Target::read_all(section), ClientSettings::read(section));
+    let first = targets.first()?.url.clone();
+    let targets = targets.into_iter().map(|t| ScrapeTarget { url: t.url, labels: t.labels }).collect();
     Some(Settings::Scrape(ScrapeSettings { name, http: settings(first, client), deadlines, targets }))
-}
-
-fn labels(mut table: Section) -> BTreeMap<String, String> {
-    let keys = table.keys();
-    let found = keys.iter().filter_map(|key| Some((key.get_ref().clone(), table.str(key.get_ref())?.into_inner()))).collect();
-    table.finish();
-    found
 }
 
 fn http(read: Option<config::HttpSettings>) -> Option<HttpSettings> {

@@ -13,12 +13,13 @@ use std::{
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use futures::future::join_all;
-
 use tokio::sync::Semaphore;
 
 use super::{
+    address::Address,
     exposition::{self, BadLine, Sample},
-    http::{Address, Call, Failure, Http},
+    failure::Failure,
+    http::{Call, Http},
     settings::{BadSettings, Deadlines, ScrapeSettings, ScrapeTarget},
     source::{Gives, Now, Piece, Source, Turn},
 };

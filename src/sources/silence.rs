@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     alertmanager::{Alertmanager, Holds, WireSilence, decode},
-    http::{Call, Failure, Good, Reached},
+    failure::{Failure, Reached},
+    http::{Call, Good},
     source::{Order, Responder},
 };
 use crate::domain::{ActId, Effect, Labels, Outcome, Target, Text};

@@ -12,7 +12,7 @@ use tokio::{
     time::{Duration, Instant, timeout_at},
 };
 
-use super::{http::Failure, settings::Deadlines};
+use super::{failure::Failure, settings::Deadlines};
 use crate::domain::{ActId, Actor, Answer, Ask, Effect, Fault, FaultClass, Lane, Outcome, Part, Reading, SourceName, Text, Want};
 
 /// The time of day, given from outside.
