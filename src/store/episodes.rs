@@ -1,9 +1,12 @@
 //! Episodes: since when our own rules fire, the same on every cockpit.
 
 use chrono::{DateTime, Utc};
-use rusqlite::{params, types::Type};
+use rusqlite::params;
 
-use super::{Store, StoreError};
+use super::{
+    Store, StoreError,
+    readings::{damaged, json},
+};
 use crate::domain::{Episode, Grade};
 
 impl Store {
@@ -13,7 +16,7 @@ impl Store {
             let mut row =
                 tx.prepare_cached("INSERT OR REPLACE INTO episode (slo, grade, seen_at, ended, body) VALUES (?1, ?2, ?3, ?4, ?5)")?;
             for episode in episodes {
-                let body = serde_json::to_string(episode).map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)))?;
+                let body = json(episode)?;
                 let ended = episode.ended_at.map(|at| at.timestamp_micros());
                 row.execute(params![episode.slo.as_str(), grade_word(episode.grade), episode.seen_at.to_rfc3339(), ended, body])?;
             }
@@ -21,19 +24,18 @@ impl Store {
         })
     }
 
-    /// Episodes that last, and those that ended at `since` or later; in the order of their beginning.
+    /// Episodes that last, and those that ended at `since` or later; in the order in which they were
+    /// seen, of several at once by SLO, pages first.
     pub fn episodes(&self, since: DateTime<Utc>) -> Result<Vec<Episode>, StoreError> {
         let history = self.history();
         let read = || -> rusqlite::Result<Vec<Episode>> {
             let mut rows = history.db.prepare_cached("SELECT body FROM episode WHERE ended IS NULL OR ended >= ?1")?;
-            let episodes = rows.query_map([since.timestamp_micros()], |row| {
-                let body = row.get_ref(0)?.as_str()?;
-                serde_json::from_str(body).map_err(|e| rusqlite::Error::FromSqlConversionFailure(0, Type::Text, Box::new(e)))
-            })?;
+            let episodes = rows
+                .query_map([since.timestamp_micros()], |row| serde_json::from_str(row.get_ref(0)?.as_str()?).map_err(|e| damaged(0, e)))?;
             episodes.collect()
         };
         let mut episodes = read().map_err(|e| self.history_error(&e))?;
-        episodes.sort_by_key(|episode| episode.seen_at);
+        episodes.sort_by(|a, b| (a.seen_at, &a.slo, b.grade).cmp(&(b.seen_at, &b.slo, a.grade)));
         Ok(episodes)
     }
 }

@@ -140,3 +140,24 @@ pub(super) fn from_sql(path: &Path, error: &rusqlite::Error) -> StoreError {
         _ => StoreError::Other { place, what: error.to_string().into() },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_trouble_has_its_name() {
+        let sql = |code: i32| from_sql(Path::new("/s/journal.db"), &rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None));
+        assert!(matches!(sql(rusqlite::ffi::SQLITE_FULL), StoreError::Full { .. }));
+        assert!(matches!(sql(NO_ROOM_FOR_INDEX), StoreError::Full { .. }));
+        assert!(matches!(sql(rusqlite::ffi::SQLITE_READONLY), StoreError::ReadOnly { .. }));
+        assert!(matches!(sql(rusqlite::ffi::SQLITE_BUSY_SNAPSHOT), StoreError::Locked { .. }));
+        assert!(matches!(sql(rusqlite::ffi::SQLITE_CORRUPT), StoreError::Corrupt { .. }));
+        assert!(matches!(sql(rusqlite::ffi::SQLITE_IOERR), StoreError::Other { .. }));
+        let io = |kind: io::ErrorKind| from_io(Path::new("/s"), &kind.into());
+        assert!(matches!(io(io::ErrorKind::StorageFull), StoreError::Full { .. }));
+        assert!(matches!(io(io::ErrorKind::ReadOnlyFilesystem), StoreError::ReadOnly { .. }));
+        let message = io(io::ErrorKind::PermissionDenied).to_string();
+        assert_eq!(message, "/s: permission denied; ask its owner for write access, or name another place with --store");
+    }
+}

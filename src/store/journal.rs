@@ -3,7 +3,7 @@
 //! An entry's row holds the entry as JSON and, beside it, what is looked up. Each row's hash covers the hash before it and the JSON;
 //! [`Store::verify`] goes through them.
 
-use rusqlite::{Connection, Row, TransactionBehavior, params, types::Type};
+use rusqlite::{Connection, Row, TransactionBehavior, params};
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -11,6 +11,7 @@ use super::{
     error::shown,
     head::{self, end_of},
     modes::JOURNAL_FILE,
+    readings::{damaged, json},
 };
 use crate::domain::{Entry, IncidentId, What};
 
@@ -79,7 +80,7 @@ fn append(journal: &mut Connection, mut entry: Entry, expects: Option<u64>) -> r
     let end = end_of(&tx)?;
     entry.id = end.entries + 1;
     entry.version = version + 1;
-    let body = serde_json::to_string(&entry).map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)))?;
+    let body = json(&entry)?;
     let hash = hash_of(&end.hash, &body);
     let mut row =
         tx.prepare_cached("INSERT INTO entry (id, at, act, subject, version, body, prev, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
@@ -117,6 +118,5 @@ fn first_after(journal: &Connection, subject: &IncidentId, version: u64) -> rusq
 
 /// The entry in a row of id and body.
 fn entry_of(row: &Row<'_>) -> rusqlite::Result<Entry> {
-    let body = row.get_ref(1)?.as_str()?;
-    serde_json::from_str(body).map_err(|e| rusqlite::Error::FromSqlConversionFailure(1, Type::Text, Box::new(e)))
+    serde_json::from_str(row.get_ref(1)?.as_str()?).map_err(|e| damaged(1, e))
 }

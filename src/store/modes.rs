@@ -27,7 +27,8 @@ pub(super) const HISTORY_FILE: &str = "history.db";
 pub(super) const HEAD_FILE: &str = "journal.head";
 
 /// All files of a store; those that come and go with `SQLite` too.
-const FILES: [&str; 7] = [JOURNAL_FILE, HISTORY_FILE, HEAD_FILE, "journal.db-wal", "journal.db-shm", "history.db-wal", "history.db-shm"];
+pub(super) const FILES: [&str; 7] =
+    [JOURNAL_FILE, HISTORY_FILE, HEAD_FILE, "journal.db-wal", "journal.db-shm", "history.db-wal", "history.db-shm"];
 
 const SHARED_FOLDER: u32 = 0o2770;
 const SHARED_FILE: u32 = 0o660;

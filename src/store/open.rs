@@ -18,7 +18,7 @@ use super::{
     head,
     lease::check_epoch,
     ledger::SeriesIds,
-    modes::{HISTORY_FILE, JOURNAL_FILE, file_mode, make_file, make_folder, may_write, refuse_open_to_all},
+    modes::{FILES, HISTORY_FILE, JOURNAL_FILE, file_mode, make_file, make_folder, may_write, refuse_open_to_all},
     place::check_local,
     schema::{self, HISTORY, JOURNAL, Schema},
 };
@@ -38,10 +38,14 @@ pub struct Store {
     folder: PathBuf,
     journal_file: PathBuf,
     history_file: PathBuf,
+    files: [FileId; 2],
     journal: Mutex<Connection>,
     history: Mutex<History>,
     barred: Option<StoreError>,
 }
+
+/// Which file a path named when it was opened: device and inode.
+type FileId = (u64, u64);
 
 /// The history's connection, and what is remembered along with it.
 #[derive(Debug)]
@@ -89,10 +93,11 @@ impl Store {
 
     fn connect(folder: PathBuf, barred: Option<StoreError>) -> Result<Self, StoreError> {
         let (journal_file, history_file) = (folder.join(JOURNAL_FILE), folder.join(HISTORY_FILE));
+        let files = [file_id(&journal_file)?, file_id(&history_file)?];
         let journal = connect(&journal_file, &JOURNAL, "FULL", barred.is_none())?;
         let history = connect(&history_file, &HISTORY, "NORMAL", barred.is_none())?;
         let history = History { db: history, series: SeriesIds::default() };
-        Ok(Self { folder, journal_file, history_file, journal: Mutex::new(journal), history: Mutex::new(history), barred })
+        Ok(Self { folder, journal_file, history_file, files, journal: Mutex::new(journal), history: Mutex::new(history), barred })
     }
 
     /// The folder, absolute.
@@ -101,8 +106,18 @@ impl Store {
     }
 
     /// Whether this store can be written; the error says why not.
+    ///
+    /// A store whose files were removed or replaced since it was opened cannot: what is written to them nobody would ever read.
     pub fn writable(&self) -> Result<(), StoreError> {
-        self.barred.clone().map_or(Ok(()), Err)
+        if let Some(why) = &self.barred {
+            return Err(why.clone());
+        }
+        for (file, was) in [&self.journal_file, &self.history_file].into_iter().zip(self.files) {
+            if file_id(file)? != was {
+                return Err(StoreError::Missing { place: shown(file), why: "replaced by another file while open".into() });
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn journal(&self) -> MutexGuard<'_, Connection> {
@@ -167,19 +182,20 @@ impl Store {
 
 /// Why we may not write, if so.
 fn barred(folder: &Path) -> Option<StoreError> {
-    let files = ["journal.db", "history.db", "journal.db-wal", "history.db-wal", "journal.db-shm", "history.db-shm"];
-    let files = files.map(|name| folder.join(name));
+    let files = FILES.map(|name| folder.join(name));
     let mut paths = std::iter::once(folder).chain(files.iter().map(PathBuf::as_path));
     let path = paths.find(|path| path.exists() && !may_write(path))?;
     Some(StoreError::ReadOnly { place: shown(path), why: "not writable by us".into() })
 }
 
+fn file_id(file: &Path) -> Result<FileId, StoreError> {
+    let meta = fs::metadata(file).map_err(|e| from_io(file, &e))?;
+    Ok((meta.dev(), meta.ino()))
+}
+
 /// Open one file. Its write-ahead log stays when the last writer leaves, so that someone without write right can still read it.
 fn connect(file: &Path, schema: &Schema, synchronous: &str, write: bool) -> Result<Connection, StoreError> {
     let sql = |e: rusqlite::Error| from_sql(file, &e);
-    if !file.exists() {
-        return Err(StoreError::Missing { place: shown(file), why: "not found".into() });
-    }
     let access = if write { OpenFlags::SQLITE_OPEN_READ_WRITE } else { OpenFlags::SQLITE_OPEN_READ_ONLY };
     let db = Connection::open_with_flags(file, access | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(sql)?;
     db.busy_timeout(PATIENCE).map_err(sql)?;

@@ -24,7 +24,7 @@ pub struct Changed {
     pub journal: bool,
     /// The history may have changed.
     pub history: bool,
-    /// The folder is no longer there: nothing more will be seen.
+    /// The folder, or one of the files, is no longer there: what is written by those who have it open is lost.
     pub gone: bool,
 }
 
@@ -35,8 +35,9 @@ pub struct ChangeWatch(OwnedFd);
 /// Watch the store at `folder`. What changes between this and the first read of the store is seen too, so watch first and read then.
 pub fn changes(folder: &Path) -> io::Result<ChangeWatch> {
     let fd = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
-    let events = WatchFlags::ATTRIB | WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::DELETE_SELF | WatchFlags::MOVE_SELF;
-    inotify::add_watch(&fd, folder, events | WatchFlags::ONLYDIR)?;
+    let appears = WatchFlags::ATTRIB | WatchFlags::CREATE | WatchFlags::MOVED_TO;
+    let goes = WatchFlags::DELETE | WatchFlags::MOVED_FROM | WatchFlags::DELETE_SELF | WatchFlags::MOVE_SELF;
+    inotify::add_watch(&fd, folder, appears | goes | WatchFlags::ONLYDIR)?;
     Ok(ChangeWatch(fd))
 }
 
@@ -60,9 +61,12 @@ impl ChangeWatch {
 impl Changed {
     fn note(&mut self, name: Option<&[u8]>, events: ReadFlags) {
         let lost = events.contains(ReadFlags::QUEUE_OVERFLOW);
-        self.journal |= lost || name == Some(JOURNAL_FILE.as_bytes());
-        self.history |= lost || name == Some(HISTORY_FILE.as_bytes());
-        self.gone |= events.intersects(ReadFlags::DELETE_SELF | ReadFlags::MOVE_SELF | ReadFlags::IGNORED | ReadFlags::UNMOUNT);
+        let (journal, history) = (name == Some(JOURNAL_FILE.as_bytes()), name == Some(HISTORY_FILE.as_bytes()));
+        self.journal |= lost || journal;
+        self.history |= lost || history;
+        let folder_goes = ReadFlags::DELETE_SELF | ReadFlags::MOVE_SELF | ReadFlags::IGNORED | ReadFlags::UNMOUNT;
+        let file_goes = (journal || history) && events.intersects(ReadFlags::DELETE | ReadFlags::MOVED_FROM);
+        self.gone |= file_goes || events.intersects(folder_goes);
     }
 }
 
