@@ -4,6 +4,8 @@
 //!
 //! | floor | room | what it is |
 //! | --- | --- | --- |
+//! | 3 | [`sources`] | the backends: one file each, behind two small traits |
 //! | 1 | [`domain`] | nouns and arithmetic: no clock, no I/O |
 
 pub mod domain;
+pub mod sources;

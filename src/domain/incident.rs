@@ -106,3 +106,26 @@ pub struct Link {
     /// An http or https address; others are not kept.
     pub url: Text,
 }
+
+impl Link {
+    /// A link called `name` to an address from outside; `None` unless that is http or https. A login in the address is left out.
+    pub fn web(name: &str, address: &str) -> Option<Self> {
+        let mut url = url::Url::parse(address.trim()).ok().filter(|u| matches!(u.scheme(), "http" | "https") && u.has_host())?;
+        let _ = (url.set_username(""), url.set_password(None));
+        Some(Self { name: Text::clean(name), url: Text::clean(url.as_str()) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_web_addresses_become_links() {
+        assert_eq!(Link::web("runbook", "https://wiki/run book").unwrap().url.as_str(), "https://wiki/run%20book");
+        assert_eq!(Link::web("runbook", "http://maya:pw@wiki/").unwrap().url.as_str(), "http://wiki/");
+        for bad in ["javascript:alert(1)", "file:///etc/passwd", "wiki/runbook", "", "http://", "ssh://host"] {
+            assert_eq!(Link::web("runbook", bad), None, "{bad}");
+        }
+    }
+}

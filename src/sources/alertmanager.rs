@@ -1,0 +1,240 @@
+//! Alertmanager: what fires there, what is silenced, and whether its heartbeat is heard.
+//!
+//! One want, two requests: alerts and silences. If either fails the part fails, because alerts without their silences would look as
+//! though nobody had them. Old and new servers differ in what they leave out; what is missing is taken as absent, never as an error.
+//! The acting side is in `silence`.
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use futures::future::join_all;
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use sha2::{Digest, Sha256};
+
+use super::{
+    address::Address,
+    failure::Failure,
+    http::{Call, Http},
+    settings::{AlertmanagerSettings, BadSettings, Deadlines},
+    source::{Gives, Lanes, Now, Piece, Responder, Source, Turn},
+};
+use crate::domain::{Alerts, Answer, Ask, FiringAlert, Labels, Lane, Link, Matcher, Reading, Selector, Silence, SourceName, Text, Want};
+
+/// An Alertmanager.
+#[derive(Debug)]
+pub struct Alertmanager {
+    pub(super) name: SourceName,
+    pub(super) http: Http,
+    pub(super) base: Address,
+    pub(super) deadlines: Deadlines,
+    heartbeat: Vec<Matcher>,
+    lanes: Lanes,
+}
+
+impl Alertmanager {
+    /// An Alertmanager. A heartbeat that is not a list of matchers is refused.
+    pub fn new(settings: AlertmanagerSettings) -> Result<Self, BadSettings> {
+        let base = Address::new(&settings.http.base)?.join(&["api", "v2"]);
+        let http = Http::new(&settings.name, &settings.http, std::slice::from_ref(&base), "application/json")?;
+        let heartbeat = settings.heartbeat.as_deref().map(matchers).transpose()?.unwrap_or_default();
+        Ok(Self { name: settings.name, http, base, deadlines: settings.deadlines, heartbeat, lanes: Lanes::new() })
+    }
+
+    async fn piece(&self, want: &Want, turn: Turn<'_>) -> Piece {
+        if *want != Want::Alerts {
+            return turn.not_ours(&self.name);
+        }
+        let every = [("active", "true"), ("silenced", "true"), ("inhibited", "true"), ("unprocessed", "true")];
+        let alerts = self.list::<WireAlert>("alerts", &every, &turn);
+        let silences = self.list::<WireSilence>("silences", &[], &turn);
+        let found = futures::try_join!(alerts, silences);
+        let skew = found.as_ref().ok().and_then(|((_, skew), _)| *skew);
+        let answer = found.map(|((alerts, _), (silences, _))| Answer::Alerts(self.put_together(alerts, silences, turn.began)));
+        Piece { as_of: turn.began, outcome: answer.map_err(Failure::fault), partial: None, skew }
+    }
+
+    async fn list<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        query: &[(&str, &str)],
+        turn: &Turn<'_>,
+    ) -> Result<(Vec<T>, Option<f64>), Failure> {
+        let _place = self.lanes.enter(&self.name, turn).await?;
+        let good = self.http.call(&self.base.join(&[what]), Call::Get(query), turn.left(), turn.now).await?;
+        Ok((decode::<Vec<T>>(&self.name, &good.body)?.unwrap_or_default(), good.skew))
+    }
+
+    fn put_together(&self, alerts: Vec<WireAlert>, silences: Vec<WireSilence>, now: DateTime<Utc>) -> Alerts {
+        let (beats, alerts): (Vec<_>, Vec<_>) = alerts.into_iter().partition(|alert| self.is_heartbeat(&alert.labels));
+        let alerts: Vec<_> = alerts.into_iter().map(|alert| alert.firing(now)).collect();
+        let named: BTreeSet<&String> = alerts.iter().flat_map(|a| &a.silenced_by).collect();
+        let matters = |s: &WireSilence| named.contains(&s.id) || s.comment.contains("[bw:");
+        let silences = silences.into_iter().filter(|s| s.holds(now) != Holds::Over && matters(s)).map(|s| s.silence(now)).collect();
+        Alerts { alerts, silences, heartbeat: (!self.heartbeat.is_empty()).then_some(!beats.is_empty()) }
+    }
+
+    /// Whether an alert is the one that must always fire. It beats even while somebody silences it: it has arrived.
+    fn is_heartbeat(&self, labels: &Labels) -> bool {
+        let value = |name: &str| labels.get(name).map_or("", |v| v.raw());
+        !self.heartbeat.is_empty() && self.heartbeat.iter().all(|m| m.matches(value(&m.label)))
+    }
+}
+
+#[async_trait]
+impl Source for Alertmanager {
+    fn name(&self) -> &SourceName {
+        &self.name
+    }
+    fn gives(&self) -> Gives {
+        Gives::Alerts
+    }
+    async fn poll(&self, ask: &Ask, lane: Lane, now: Now<'_>) -> Reading {
+        let turn = Turn::begin(lane, self.deadlines, now);
+        let pieces = join_all(ask.wants.iter().map(|want| self.piece(want, turn))).await;
+        turn.reading(&self.name, &ask.wants, pieces)
+    }
+    fn responder(&self) -> Option<&dyn Responder> {
+        Some(self)
+    }
+}
+
+/// `alertname="Watchdog", cluster=~"eu-.*"`, as the matchers of a selector.
+fn matchers(text: &str) -> Result<Vec<Matcher>, BadSettings> {
+    let bad = |what: String| BadSettings::new("heartbeat", format!("{what}; write it as alertname=\"Watchdog\""));
+    let selector: Selector = format!("heartbeat{{{text}}}").parse().map_err(|e| bad(format!("is not a list of matchers: {e}")))?;
+    let matchers = selector.matchers().to_vec();
+    if matchers.is_empty() { Err(bad("names no label".to_owned())) } else { Ok(matchers) }
+}
+
+/// JSON of an Alertmanager; Go writes an empty list as `null` at times.
+pub(super) fn decode<T: DeserializeOwned>(source: &SourceName, body: &[u8]) -> Result<Option<T>, Failure> {
+    let bad =
+        |e| Failure::malformed(source, &format!("the answer is not what an Alertmanager sends ({e}); check `url` and proxies before it"));
+    serde_json::from_slice(body).map_err(bad)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[derive(Default)]
+struct WireAlert {
+    #[serde(deserialize_with = "or_default")]
+    labels: Labels,
+    #[serde(deserialize_with = "or_default")]
+    annotations: Labels,
+    #[serde(deserialize_with = "instant")]
+    starts_at: Option<DateTime<Utc>>,
+    #[serde(deserialize_with = "or_default")]
+    fingerprint: String,
+    #[serde(rename = "generatorURL", deserialize_with = "or_default")]
+    generator: String,
+    #[serde(deserialize_with = "or_default")]
+    status: WireStatus,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct WireStatus {
+    #[serde(deserialize_with = "or_default")]
+    silenced_by: Vec<String>,
+    #[serde(deserialize_with = "or_default")]
+    inhibited_by: Vec<String>,
+}
+
+impl WireAlert {
+    fn firing(self, now: DateTime<Utc>) -> FiringAlert {
+        let fingerprint = if self.fingerprint.is_empty() { fingerprint(&self.labels) } else { self.fingerprint };
+        FiringAlert {
+            fingerprint: Text::clean(&fingerprint),
+            starts_at: self.starts_at.unwrap_or(now),
+            generator: Link::web("alert rule", &self.generator),
+            silenced_by: self.status.silenced_by,
+            inhibited_by: self.status.inhibited_by,
+            labels: self.labels,
+            annotations: self.annotations,
+        }
+    }
+}
+
+/// A stand-in for a fingerprint that a server leaves out: the same for the same labels.
+fn fingerprint(labels: &Labels) -> String {
+    let mut hash = Sha256::new();
+    for (name, value) in &labels.0 {
+        hash.update(name.raw());
+        hash.update([0xff]);
+        hash.update(value.raw());
+        hash.update([0xff]);
+    }
+    hash.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect()
+}
+
+/// A silence as it travels.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct WireSilence {
+    #[serde(deserialize_with = "or_default")]
+    pub id: String,
+    #[serde(deserialize_with = "or_default")]
+    pub comment: String,
+    #[serde(deserialize_with = "or_default")]
+    created_by: String,
+    #[serde(deserialize_with = "instant")]
+    starts_at: Option<DateTime<Utc>>,
+    #[serde(deserialize_with = "instant")]
+    pub ends_at: Option<DateTime<Utc>>,
+    #[serde(deserialize_with = "or_default")]
+    status: WireState,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct WireState {
+    #[serde(deserialize_with = "or_default")]
+    state: String,
+}
+
+/// Where a silence stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Holds {
+    /// It has not begun.
+    Later,
+    /// It holds.
+    Now,
+    /// It is over.
+    Over,
+}
+
+impl WireSilence {
+    /// Where it stands, by the server's word, else by its times.
+    pub fn holds(&self, now: DateTime<Utc>) -> Holds {
+        match self.status.state.as_str() {
+            "active" => Holds::Now,
+            "pending" => Holds::Later,
+            "expired" => Holds::Over,
+            _ if self.ends_at.is_some_and(|end| end <= now) => Holds::Over,
+            _ if self.starts_at.is_some_and(|start| start > now) => Holds::Later,
+            _ => Holds::Now,
+        }
+    }
+    fn silence(self, now: DateTime<Utc>) -> Silence {
+        Silence {
+            active: self.holds(now) == Holds::Now,
+            starts_at: self.starts_at.unwrap_or(now),
+            ends_at: self.ends_at.unwrap_or(now),
+            created_by: Text::clean(&self.created_by),
+            comment: Text::clean(&self.comment),
+            id: self.id,
+        }
+    }
+}
+
+/// `null` as nothing.
+fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(from: D) -> Result<T, D::Error> {
+    Option::deserialize(from).map(Option::unwrap_or_default)
+}
+
+/// A time; what is none is taken as absent.
+fn instant<'de, D: Deserializer<'de>>(from: D) -> Result<Option<DateTime<Utc>>, D::Error> {
+    let text: Option<String> = Option::deserialize(from)?;
+    Ok(text.and_then(|t| DateTime::parse_from_rfc3339(&t).ok()).map(|t| t.to_utc()))
+}

@@ -1,0 +1,255 @@
+//! The one HTTP client of all backends.
+//!
+//! Every call has a deadline for connecting, for silence in the middle of an answer and for the whole; unpacked bytes are counted while
+//! they stream in and reading stops at the cap; a redirect is reported, never followed, so that no header reaches another host. What
+//! goes wrong is a [`Failure`]: a class to act on, a message that names the source, what happened and the next step, and whether the
+//! request may have reached the backend. No message holds a credential, a path's query or an answer's control characters.
+
+use std::{fmt, time::Duration};
+
+use chrono::{DateTime, Utc};
+use reqwest::{
+    Client, Method, RequestBuilder, Response, StatusCode,
+    header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, LOCATION, RETRY_AFTER},
+};
+use tokio::time::timeout;
+
+use super::{
+    address::{Address, host_of},
+    client,
+    failure::{Failure, Reached, excerpt, innermost, is_tls, looks_like_html, retry_after},
+    settings::{BadSettings, Credentials, HttpSettings},
+    source::Now,
+};
+use crate::domain::{FaultClass, SourceName};
+
+/// The longest silence in the middle of an answer.
+const SILENCE: Duration = Duration::from_secs(10);
+/// How much of a refusal is read, in bytes.
+const REFUSAL: u64 = 64 << 10;
+/// How long the reading of a refusal may take: its status says the most.
+const REFUSAL_WAIT: Duration = Duration::from_secs(1);
+
+/// A client for one source.
+pub struct Http {
+    source: SourceName,
+    client: Client,
+    max_bytes: u64,
+    /// Whether the settings say who we are in a header: a login in an address gives way.
+    outright: bool,
+    /// Whether the settings say who we are in any way.
+    known: bool,
+    /// What no message may repeat, should a backend send it back.
+    secrets: Vec<String>,
+}
+
+impl fmt::Debug for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Http").field("source", &self.source).finish_non_exhaustive()
+    }
+}
+
+/// What is asked of a backend.
+#[derive(Clone, Copy, Debug)]
+pub enum Call<'a> {
+    /// Fetch.
+    Get(&'a [(&'a str, &'a str)]),
+    /// Send a form.
+    Form(&'a [(&'a str, &'a str)]),
+    /// Send JSON.
+    Json(&'a str),
+    /// Remove.
+    Delete,
+}
+
+/// A good answer.
+#[derive(Debug)]
+pub struct Good {
+    /// Its bytes, unpacked.
+    pub body: Vec<u8>,
+    /// How far the backend's clock is ahead of ours, in seconds; `None` if it did not tell.
+    pub skew: Option<f64>,
+}
+
+impl Http {
+    /// A client for `source` that speaks with `addresses` and prefers answers of the type `accept`.
+    pub fn new(source: &SourceName, settings: &HttpSettings, addresses: &[Address], accept: &'static str) -> Result<Self, BadSettings> {
+        let outright =
+            settings.credentials.is_some() || settings.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+        Ok(Self {
+            source: source.clone(),
+            client: client::build(settings, addresses, accept)?,
+            max_bytes: settings.max_bytes,
+            outright,
+            known: outright || settings.client_cert.is_some(),
+            secrets: secrets(settings, addresses),
+        })
+    }
+
+    /// Make one call within `limit`.
+    pub async fn call(&self, to: &Address, call: Call<'_>, limit: Duration, now: Now<'_>) -> Result<Good, Failure> {
+        timeout(limit, self.exchange(to, call, now)).await.unwrap_or_else(|_| {
+            let what = format!("no whole answer from {} within {limit:?}; look at its load, or raise the timeout", to.host());
+            Err(Failure::new(&self.source, FaultClass::Timeout, Reached::Perhaps, &what))
+        })
+    }
+
+    async fn exchange(&self, to: &Address, call: Call<'_>, now: Now<'_>) -> Result<Good, Failure> {
+        let sent = now();
+        let response = self.request(to, call).send().await.map_err(|e| self.broken(to, &e))?;
+        let skew = skew(response.headers(), sent, now());
+        let status = response.status();
+        if !status.is_success() {
+            return Err(self.refused(to, response, now()).await);
+        }
+        let html = response.headers().get(CONTENT_TYPE).is_some_and(|v| v.as_bytes().starts_with(b"text/html"));
+        let body = self.body(response, self.max_bytes).await?;
+        if html || looks_like_html(&body) {
+            let what = format!("{} answered with a web page, is `url` right?", to.host());
+            return Err(Failure::new(&self.source, FaultClass::Malformed, Reached::Answered(status.as_u16()), &what));
+        }
+        Ok(Good { body, skew })
+    }
+
+    fn request(&self, to: &Address, call: Call<'_>) -> RequestBuilder {
+        let method = match call {
+            Call::Get(_) => Method::GET,
+            Call::Form(_) | Call::Json(_) => Method::POST,
+            Call::Delete => Method::DELETE,
+        };
+        let mut request = self.client.request(method, to.url().clone());
+        if let Some(login) = to.login().filter(|_| !self.outright) {
+            request = request.header(AUTHORIZATION, login.clone());
+        }
+        match call {
+            Call::Get([]) | Call::Delete => request,
+            Call::Get(query) => request.query(query),
+            Call::Form(form) => request.form(form),
+            Call::Json(json) => request.header(CONTENT_TYPE, "application/json").body(json.to_owned()),
+        }
+    }
+
+    /// Read an answer to its end, or to the cap.
+    async fn body(&self, mut response: Response, cap: u64) -> Result<Vec<u8>, Failure> {
+        let reached = Reached::Answered(response.status().as_u16());
+        let fail = |class, what: &str| Failure::new(&self.source, class, reached, what);
+        let too_large = || {
+            let what = format!("the answer is larger than {}; ask for less: narrower selectors, fewer labels in `by`", size(cap));
+            fail(FaultClass::TooLarge, &what)
+        };
+        if response.content_length().is_some_and(|n| n > cap) {
+            return Err(too_large());
+        }
+        let mut body = Vec::with_capacity(response.content_length().and_then(|n| usize::try_from(n).ok()).unwrap_or(4_096));
+        loop {
+            match timeout(SILENCE, response.chunk()).await {
+                Err(_) => return Err(fail(FaultClass::Timeout, &format!("went silent for {SILENCE:?} in the middle of its answer"))),
+                Ok(Err(e)) => {
+                    let what = format!(
+                        "the answer broke off or cannot be unpacked ({}); look at the server and at proxies before it",
+                        innermost(&e)
+                    );
+                    return Err(fail(FaultClass::Malformed, &what));
+                }
+                Ok(Ok(None)) => return Ok(body),
+                Ok(Ok(Some(chunk))) if (body.len() + chunk.len()) as u64 > cap => return Err(too_large()),
+                Ok(Ok(Some(chunk))) => body.extend_from_slice(&chunk),
+            }
+        }
+    }
+
+    /// No answer at all.
+    fn broken(&self, to: &Address, error: &reqwest::Error) -> Failure {
+        let (host, cause) = (to.host(), innermost(error));
+        let reached = if error.is_connect() || error.is_builder() { Reached::Unsent } else { Reached::Perhaps };
+        let fail = |class, what: String| Failure::new(&self.source, class, reached, &what);
+        if to.is_tls() && is_tls(error) {
+            return fail(
+                FaultClass::Tls,
+                format!("no trusted connection to {host} ({cause}); check `ca_file`, `client_cert` and the server's certificate"),
+            );
+        }
+        if error.is_connect() {
+            return fail(FaultClass::Unreachable, format!("no connection to {host} ({cause}); check `url` and whether the server runs"));
+        }
+        fail(FaultClass::Unreachable, format!("{host} hung up without an answer ({cause}); look at the server and at proxies before it"))
+    }
+
+    /// An answer that is a refusal.
+    async fn refused(&self, to: &Address, response: Response, now: DateTime<Utc>) -> Failure {
+        let (status, host) = (response.status(), to.host());
+        let wait = response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()).and_then(|v| retry_after(v, now));
+        let target = response.headers().get(LOCATION).and_then(|v| v.to_str().ok()).and_then(|v| to.url().join(v).ok());
+        let body = timeout(REFUSAL_WAIT, self.body(response, REFUSAL)).await.ok().and_then(Result::ok).unwrap_or_default();
+        let said = self.secrets.iter().fold(excerpt(&body), |said, secret| said.replace(secret, "***"));
+        let (class, what) = match status {
+            s if s.is_redirection() => {
+                let target = target.map_or_else(|| "nowhere".to_owned(), |url| host_of(&url));
+                (
+                    FaultClass::Redirected,
+                    format!(
+                        "{host} redirects to {target} (HTTP {}), which is not followed; set `url` to the final address",
+                        status.as_u16()
+                    ),
+                )
+            }
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if self.known || to.login().is_some() => (
+                FaultClass::Unauthorized,
+                format!("{host} refused our credentials (HTTP {}); check the token or password and its rights", status.as_u16()),
+            ),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => (
+                FaultClass::Unauthorized,
+                format!("{host} asks for credentials (HTTP {}) and none are set; set token_file or password_file", status.as_u16()),
+            ),
+            StatusCode::TOO_MANY_REQUESTS => {
+                let asked = wait.map_or_else(String::new, |secs| format!(" and asks us to wait {secs} s"));
+                (FaultClass::RateLimited, format!("{host} was asked too often (HTTP 429){asked}; raise `every`"))
+            }
+            s => {
+                let colon = if said.is_empty() { "" } else { ": " };
+                (FaultClass::Rejected, format!("{host} refused the request (HTTP {}){colon}{said}; {}", s.as_u16(), next_step(s)))
+            }
+        };
+        Failure::new(&self.source, class, Reached::Answered(status.as_u16()), &what).said(said, wait)
+    }
+}
+
+fn next_step(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::NOT_FOUND => "check the path in `url`",
+        s if s.is_server_error() => "look at the server's log",
+        _ => "check the selectors and the server's version",
+    }
+}
+
+/// What a backend could send back of what it was sent: tokens, passwords, header values, queries of addresses.
+fn secrets(settings: &HttpSettings, addresses: &[Address]) -> Vec<String> {
+    let mut all: Vec<String> = settings.headers.iter().map(|(_, value)| value.clone()).collect();
+    match &settings.credentials {
+        Some(Credentials::Bearer(token)) => all.push(token.clone()),
+        Some(Credentials::Basic { password, .. }) => all.push(password.clone()),
+        None => {}
+    }
+    let sent = settings.credentials.iter().filter_map(|c| client::authorization(c).ok());
+    let logins = sent.chain(addresses.iter().filter_map(|a| a.login().cloned()));
+    all.extend(logins.filter_map(|v| Some(v.to_str().ok()?.split_once(' ')?.1.to_owned())));
+    all.extend(settings.base.password().map(str::to_owned));
+    all.extend(addresses.iter().flat_map(|a| a.url().query_pairs()).map(|(_, value)| value.into_owned()));
+    all.retain(|secret| secret.len() >= 4);
+    all
+}
+
+fn size(bytes: u64) -> String {
+    match bytes {
+        n if n >= 1 << 20 => format!("{} MiB", n >> 20),
+        n if n >= 1 << 10 => format!("{} KiB", n >> 10),
+        n => format!("{n} bytes"),
+    }
+}
+
+/// How far the backend's clock is ahead, from its `Date` (whole seconds, so its middle) against the middle of the exchange.
+fn skew(headers: &HeaderMap, sent: DateTime<Utc>, got: DateTime<Utc>) -> Option<f64> {
+    let date = DateTime::parse_from_rfc2822(headers.get(DATE)?.to_str().ok()?).ok()?.to_utc();
+    let middle = sent + (got - sent) / 2;
+    Some((date - middle).as_seconds_f64() + 0.5)
+}

@@ -1,0 +1,34 @@
+//! The backends: one file each, behind two small traits.
+//!
+//! A [`Source`] is asked by the engine and answers with a `Reading` in parts; a [`Responder`] carries an act out where a backend has
+//! acts. All speak through one kind of HTTP client with deadlines, a cap on bytes and no redirects. What a vendor sends is decoded
+//! into structs that no other file sees and turned into the nouns of `domain` at once. A backend never keeps time (interval, jitter and
+//! backoff are the engine's), never stores and never draws.
+
+mod address;
+mod alertmanager;
+mod client;
+mod decode;
+mod exposition;
+mod failure;
+mod http;
+mod prometheus;
+mod promql;
+mod scrape;
+mod settings;
+mod silence;
+mod source;
+#[cfg(test)]
+mod tests;
+
+pub use alertmanager::Alertmanager;
+#[doc(hidden)]
+pub use decode::{BadAnswer, counts as decode_counts};
+#[doc(hidden)]
+pub use exposition::{BadLine, Sample, parse as parse_exposition};
+pub use prometheus::Prometheus;
+pub use scrape::Scrape;
+pub use settings::{
+    AlertmanagerSettings, BadSettings, Credentials, Deadlines, HttpSettings, PrometheusSettings, ScrapeSettings, ScrapeTarget,
+};
+pub use source::{Gives, Order, Responder, Source};
