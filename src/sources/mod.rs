@@ -13,7 +13,6 @@ mod exposition;
 mod failure;
 mod http;
 mod prometheus;
-pub mod registry;
 mod promql;
 mod scrape;
 mod settings;

@@ -13,7 +13,7 @@ use tokio::{
 };
 use url::Url;
 
-use super::super::settings::{Deadlines, HttpSettings};
+use super::settings::{Deadlines, HttpSettings};
 use crate::domain::{Definition, DefinitionId, Objective, Side, Sli, SourceName, Text, Window, workbook};
 
 /// What is said on one connection.
