@@ -7,3 +7,4 @@
 //! | 1 | [`domain`] | nouns and arithmetic: no clock, no I/O |
 
 pub mod domain;
+pub mod tui;

@@ -1,0 +1,58 @@
+//! What a key can mean.
+
+use super::state::Screen;
+
+/// What a key means, once mode and keymap have had their say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Show a screen.
+    Go(Screen),
+    /// Move the selection so many rows down (up if negative); in a detail, scroll.
+    Step(i32),
+    /// Move the selection so many pages down (up if negative).
+    Page(i32),
+    /// Select the first row, and stay with whatever is first.
+    First,
+    /// Select the last row.
+    Last,
+    /// Open what is selected.
+    Open,
+    /// Close what is open: detail, filter, failure, in this order of nearness.
+    Back,
+    /// Give the keys to the next pane.
+    NextPane,
+    /// Ask for a filter.
+    Filter,
+    /// Sort by the next key.
+    Sort,
+    /// Ask whether to take what is selected.
+    Acknowledge,
+    /// Ask whether to give back what is selected.
+    Unacknowledge,
+    /// Copy the id of what is selected.
+    Copy,
+    /// Ask every source now.
+    Refresh,
+    /// Show the keys.
+    Help,
+    /// Leave.
+    Quit,
+    /// Stop until the shell says `fg`.
+    Suspend,
+    /// Draw everything anew.
+    Redraw,
+    /// Do what the prompt says.
+    Accept,
+    /// Add a note to what the prompt says.
+    Note,
+    /// A character typed into a prompt.
+    Type(char),
+    /// Text pasted into a prompt.
+    Paste(String),
+    /// Take back the last character.
+    Erase,
+    /// Take back the last word.
+    EraseWord,
+    /// Take back all of it.
+    EraseAll,
+}

@@ -1,0 +1,357 @@
+//! A fleet in trouble, for the tests of the screen: the one drawn in the mockups.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{Depth, Glyphs, Settings, Theme};
+use crate::domain::{
+    Ack, ActId, Actor, BurnRate, Cell, Definition, Delivery, Effect, Entry, Episode, EventCounts, Fault, FaultClass, Figure, Freshness,
+    Grade, Group, History, Incident, IncidentId, Labels, LeaseView, Link, Objective, Origin, Outcome, RuleState, Selector, Severity, Side,
+    Sli, SloId, SloRow, Snapshot, SourceName, SourceRow, State, Status, StoreState, Target, Text, Untrusted, Verdict, What, Window,
+    burn_rate, workbook,
+};
+
+/// The time on every screen: Thursday, 14:32:08 in Berlin.
+pub fn now() -> DateTime<Utc> {
+    "2026-11-19T13:32:08Z".parse().unwrap()
+}
+
+/// So many minutes before now.
+pub fn ago(minutes: i64) -> DateTime<Utc> {
+    now() - TimeDelta::minutes(minutes)
+}
+
+/// Settings as in the mockups.
+pub fn settings() -> Settings {
+    Settings {
+        name: Text::clean("acme-prod"),
+        time_zone: chrono_tz::Europe::Berlin,
+        theme: Theme::default().at_depth(Depth::True),
+        glyphs: Glyphs::Unicode,
+        read_only: false,
+        low_bandwidth: false,
+        footer_hint: None,
+        ask_name: None,
+        ack_for: vec![(SourceName::new("am"), std::time::Duration::from_secs(900))],
+    }
+}
+
+fn definition(name: &str) -> Arc<Definition> {
+    let selector: Selector = "http_requests_total".parse().unwrap();
+    Arc::new(Definition {
+        id: name.into(),
+        name: Text::clean(name),
+        source: "prom".into(),
+        by: vec!["service".into()],
+        service: None,
+        objective: Objective::new(0.999).unwrap(),
+        overrides: BTreeMap::new(),
+        period: Window::days(30),
+        sli: Sli { part: Side::Good, selector: selector.clone(), total: selector, missing_is_zero: true },
+        rules: workbook(Window::days(30)),
+        min_events: 0.0,
+        qualified: false,
+    })
+}
+
+/// One SLO: burns over 5m, 1h, 6h and 3d, and the share of budget left.
+pub fn slo(service: &str, name: &str, objective: f64, left: f64, burns: [f64; 4]) -> SloRow {
+    let definition = definition(name);
+    let objective = Objective::new(objective).unwrap();
+    let group = Group(vec![Untrusted::new(service)]);
+    let [m5, h1, h6, d3] = burns;
+    let figure = |window: Window, burn: f64| {
+        let total = 120.0 * window.secs_f64();
+        let bad = burn * objective.budget() * total;
+        (window, Figure { counts: Some(EventCounts { bad, total }), burn: Some(BurnRate(burn)), as_of: now() - TimeDelta::seconds(5), partial: false })
+    };
+    let (m, h, d) = (Window::minutes, Window::hours, Window::days);
+    let figures = vec![
+        figure(m(5), m5),
+        figure(m(30), (m5 + h1) / 2.0),
+        figure(h(1), h1),
+        figure(h(2), (h1 + h6) / 2.0),
+        figure(h(6), h6),
+        figure(d(1), (h6 + d3) / 2.0),
+        figure(d(3), d3),
+        figure(d(30), 1.0 - left),
+    ];
+    let mut row = SloRow {
+        id: definition.slo_id(&group),
+        service: Text::clean(service),
+        definition,
+        group,
+        objective,
+        state: State::Ok,
+        figures,
+        covered: Some(1.0),
+        last_sample: Some(now() - TimeDelta::seconds(8)),
+        presence_as_of: Some(now() - TimeDelta::seconds(5)),
+        absent_since: None,
+        rules: Vec::new(),
+        history: history(|i| Cell::Burn((h6 * (0.6 + 0.4 * ((i * 7 % 5) as f64))) as f32)),
+    };
+    row.rules = row.definition.rules.iter().map(|r| RuleState { firing: r.fires(row.burn(r.long), row.burn(r.short)) }).collect();
+    row.state = match row.firing() {
+        Some(Grade::Page) => State::Critical,
+        Some(Grade::Ticket) => State::Warning,
+        None if left <= 0.0 => State::Warning,
+        None => State::Ok,
+    };
+    assert_eq!(burn_rate(objective.budget(), objective), BurnRate(1.0));
+    row
+}
+
+/// Cells of the last six hours.
+pub fn history(cell: impl Fn(usize) -> Cell) -> Arc<History> {
+    let newest = now().timestamp().div_euclid(History::CELL);
+    Arc::new(History {
+        start: (newest - History::KEEP as i64 + 1) * History::CELL,
+        cells: (0..History::KEEP).map(cell).collect(),
+        filled: true,
+    })
+}
+
+fn absent(mut row: SloRow, state: State, minutes: i64, last: Cell) -> SloRow {
+    row.state = state;
+    row.absent_since = Some(ago(minutes));
+    row.figures.clear();
+    let from = History::KEEP - (minutes as usize / 5).max(1);
+    row.history = history(|i| if i < from { Cell::Burn(0.3) } else { last });
+    row
+}
+
+fn slos() -> Vec<Arc<SloRow>> {
+    let mut checkout = slo("checkout", "availability", 0.999, 0.342, [82.2, 16.8, 3.0, 0.4]);
+    checkout.history = history(|i| Cell::Burn(if i > 68 { 82.2 } else { 0.2 }));
+    let mut payments = slo("payments", "latency 300ms", 0.995, 0.614, [3.1, 3.2, 3.1, 1.1]);
+    payments.history = history(|i| Cell::Burn(0.4 + i as f32 * 0.04));
+    let partly = SloRow { covered: Some(0.1), ..slo("login", "availability", 0.9995, 0.34, [0.5, 0.4, 0.4, 0.4]) };
+    let rows = vec![
+        checkout,
+        payments,
+        slo("reports", "availability", 0.99, -0.124, [0.6, 0.4, 0.7, 0.9]),
+        absent(slo("mailer", "availability", 0.99, 0.5, [0.0; 4]), State::NoData, 4, Cell::Gap),
+        absent(slo("promo", "availability", 0.995, 0.5, [0.0; 4]), State::NoTraffic, 210, Cell::NoTraffic),
+        slo("cart", "availability", 0.999, 0.803, [0.4, 0.3, 0.3, 0.3]),
+        slo("catalog", "availability", 0.999, 0.947, [0.1; 4]),
+        slo("catalog", "latency 200ms", 0.99, 0.901, [0.3, 0.2, 0.2, 0.2]),
+        slo("checkout", "latency 300ms", 0.99, 0.71, [0.9, 0.8, 0.6, 0.7]),
+        slo("gateway", "availability", 0.9995, 0.582, [0.7, 0.6, 0.5, 0.6]),
+        slo("gateway", "latency 250ms", 0.99, 0.836, [0.4, 0.4, 0.3, 0.3]),
+        slo("images", "availability", 0.99, 0.979, [0.0, 0.0, 0.1, 0.0]),
+        partly,
+        slo("login", "latency 400ms", 0.99, 0.889, [0.2; 4]),
+        slo("payments", "availability", 0.9995, 0.66, [0.6, 0.5, 0.5, 0.5]),
+        slo("recommend", "availability", 0.99, 0.952, [0.1; 4]),
+        slo("search", "availability", 0.995, 0.91, [0.1, 0.2, 0.3, 0.2]),
+        slo("search", "latency 500ms", 0.99, 0.884, [0.3, 0.3, 0.2, 0.2]),
+    ];
+    rows.into_iter().map(Arc::new).collect()
+}
+
+fn ack(by: &str, minutes: i64, left: i64, target: Target) -> Ack {
+    Ack {
+        act: Some(ActId::new("a1")),
+        by: Actor { name: Text::clean(by), verified: true },
+        at: ago(minutes),
+        until: Some(now() + TimeDelta::minutes(left)),
+        lapses: Some(now() + TimeDelta::minutes(left)),
+        note: None,
+        delivery: Delivery::Done,
+        why: None,
+        silence: Some("3f2a9c1e-77aa-4f5e-8c55-0d6b8f0e1a11".into()),
+        occurrence: None,
+        target,
+    }
+}
+
+/// An incident that an Alertmanager reports.
+pub fn alert(id: &str, severity: Severity, service: &str, title: &str, minutes: i64) -> Incident {
+    let labels: Labels = [
+        ("alertname", "CheckoutErrorBudgetBurn"),
+        ("service", service),
+        ("severity", "page"),
+        ("region", "eu-central"),
+        ("cluster", "prod-7"),
+        ("team", "payments"),
+        ("version", "v42"),
+    ]
+    .into_iter()
+    .collect();
+    let summary = "the error budget of checkout burns eighty times faster than it may; \
+                   a canary of v42 takes ten percent of the traffic and fails most of it";
+    Incident {
+        id: IncidentId::new(id),
+        title: Text::clean(title),
+        severity,
+        service: Some(Text::clean(service)),
+        status: Status::Triggered,
+        since: Some(ago(minutes)),
+        labels,
+        annotations: [("summary", summary)].into_iter().collect(),
+        links: vec![
+            Link { name: Text::clean("runbook"), url: Text::clean("https://wiki.acme.io/runbooks/checkout") },
+            Link { name: Text::clean("alert rule"), url: Text::clean("http://prometheus.internal:9090/graph?g0.expr=burn") },
+        ],
+        sources: vec!["am".into()],
+        silenced: false,
+        inhibited: false,
+        ack: None,
+        lapsed: None,
+        version: 3,
+        origin: Origin::Alertmanager { source: "am".into(), starts_at: ago(minutes) },
+        stale: false,
+    }
+}
+
+/// An incident of our own rules.
+pub fn own(slo: &str, grade: Grade, title: &str, minutes: i64) -> Incident {
+    let seen_at = ago(minutes);
+    let id = format!("{slo}:{}", grade.word());
+    let service = slo.split('/').next().unwrap();
+    Incident {
+        labels: Labels::default(),
+        annotations: Labels::default(),
+        links: Vec::new(),
+        sources: Vec::new(),
+        origin: Origin::Own { slo: SloId::new(slo), grade, seen_at },
+        ..alert(&id, Severity::of(grade), service, title, minutes)
+    }
+}
+
+fn incidents() -> Vec<Arc<Incident>> {
+    let burning = own("checkout/availability", Grade::Page, "checkout: budget burning 82×", 12);
+    let mut stalled = alert("am:9f86d081884c7d65", Severity::P2, "orders", "orders: queue stalled", 10);
+    stalled.status = Status::Acknowledged;
+    stalled.ack = Some(ack("jon", 6, 9, stalled.target()));
+    let mut slow = own("payments/latency 300ms", Grade::Ticket, "payments: latency 3.1×", 125);
+    slow.status = Status::Acknowledged;
+    slow.ack = Some(ack("priya", 26, 214, Target::Journal));
+    let unseen = alert("am:2c26b46b68ffc68f", Severity::P1, "checkout", "CheckoutErrorBudgetBurn", 12);
+    [burning, unseen, stalled, slow].into_iter().map(Arc::new).collect()
+}
+
+fn entry(id: u64, minutes: i64, who: &str, title: &str, what: What) -> Arc<Entry> {
+    Arc::new(Entry {
+        id,
+        at: ago(minutes),
+        act: ActId::new(&format!("act{}", id / 2)),
+        subject: "am:9f86d081884c7d65".into(),
+        title: Text::clean(title),
+        version: id,
+        who: Actor { name: Text::clean(who), verified: true },
+        what,
+    })
+}
+
+/// Entries of an acknowledgement, asked and ended.
+pub fn asked(id: u64, minutes: i64, who: &str, incident: &Incident) -> Entry {
+    let effect = Effect::Acknowledge {
+        target: incident.target(),
+        occurrence: incident.occurrence(),
+        note: None,
+        until: ago(minutes) + TimeDelta::minutes(15),
+        lapses: ago(minutes) + TimeDelta::hours(4),
+    };
+    let entry = entry(id, minutes, who, incident.title.as_str(), What::Asked { effect });
+    Entry { subject: incident.id.clone(), ..Entry::clone(&entry) }
+}
+
+/// The end of the act that `asked` began.
+pub fn ended(asked: &Entry, outcome: Outcome) -> Entry {
+    Entry { id: asked.id + 1, what: What::Ended { outcome }, ..asked.clone() }
+}
+
+/// A source that answered lately.
+pub fn source(name: &str, kind: &'static str, secs: i64) -> SourceRow {
+    SourceRow {
+        name: name.into(),
+        kind,
+        state: Freshness::Fresh,
+        partial: None,
+        last_success: Some(now() - TimeDelta::seconds(secs)),
+        last_poll: Some(now() - TimeDelta::seconds(secs)),
+        fault: None,
+        failures: 0,
+        next_try: None,
+        poll_ms: Some((12.3, 41.0, 240)),
+        skew_secs: Some(0.2),
+        latency: Arc::new(hdrhistogram::Histogram::new(2).unwrap()),
+    }
+}
+
+/// The fleet of the mockups: checkout burns and pages.
+pub fn burning() -> Snapshot {
+    let incidents = incidents();
+    let asked = asked(20, 6, "jon", &incidents[2]);
+    let done = ended(&asked, Outcome::Done { receipt: Some("3f2a9c1e".into()) });
+    let slo: SloId = "checkout/availability".into();
+    let episode = Episode { slo: slo.clone(), grade: Grade::Page, seen_at: ago(12), since: Some(ago(12)), ended_at: None };
+    Snapshot {
+        at: now(),
+        revision: 7,
+        verdict: Verdict::Critical,
+        slos: slos(),
+        incidents,
+        sources: vec![source("prom", "prometheus", 5), source("am", "alertmanager", 5), source("edge", "scrape", 10)],
+        episodes: [((slo, Grade::Page), episode)].into_iter().collect(),
+        threads: BTreeMap::new(),
+        latest: vec![Arc::new(asked), Arc::new(done)],
+        alerts: BTreeMap::new(),
+        store: StoreState { place: Text::clean("/var/lib/burnwatch/acme"), trouble: None, lease: LeaseView::Ours, join: None },
+        toasts: Vec::new(),
+        calm_since: None,
+    }
+}
+
+/// Nothing burns.
+pub fn calm() -> Snapshot {
+    let mut snapshot = burning();
+    snapshot.slos.drain(..5);
+    snapshot.incidents.clear();
+    snapshot.episodes.clear();
+    snapshot.latest.clear();
+    snapshot.verdict = Verdict::Ok;
+    snapshot.calm_since = Some(ago(76 * 60));
+    snapshot
+}
+
+/// Nothing has answered yet.
+pub fn starting() -> Snapshot {
+    let mut snapshot = calm();
+    snapshot.slos.clear();
+    snapshot.verdict = Verdict::Unknown;
+    snapshot.calm_since = None;
+    snapshot.store.lease = LeaseView::Unknown;
+    for source in &mut snapshot.sources {
+        source.state = Freshness::Starting;
+        (source.last_success, source.last_poll, source.poll_ms, source.skew_secs) = (None, None, None, None);
+    }
+    snapshot
+}
+
+/// Prometheus has not answered for nine minutes.
+pub fn stale() -> Snapshot {
+    let mut snapshot = burning();
+    snapshot.verdict = Verdict::Unknown;
+    snapshot.incidents.retain(|i| matches!(i.origin, Origin::Alertmanager { .. }));
+    for row in &mut snapshot.slos {
+        let row = Arc::make_mut(row);
+        row.state = State::Stale;
+        row.last_sample = Some(ago(9));
+    }
+    let prom = &mut snapshot.sources[0];
+    prom.state = Freshness::Failing;
+    prom.last_success = Some(ago(9));
+    prom.failures = 3;
+    prom.next_try = Some(now() + TimeDelta::seconds(52));
+    prom.fault = Some(Fault {
+        class: FaultClass::Timeout,
+        message: Text::clean("prom: no answer in 5s; look whether prometheus.internal:9090 is overloaded, or raise timeout"),
+        retry_after_secs: None,
+    });
+    prom.skew_secs = Some(-7.0);
+    snapshot
+}

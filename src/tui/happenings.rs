@@ -1,0 +1,80 @@
+//! What happened, newest first: the journal's entries and the episodes of our own rules, merged by time.
+
+use chrono::{DateTime, Utc};
+
+use super::theme::Role;
+use crate::domain::{Effect, Entry, Episode, Grade, Incident, IncidentId, Origin, Outcome, Release, Snapshot, What};
+
+/// One line of what happened.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Happening {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// What, in one word.
+    pub word: &'static str,
+    /// How loud the word is.
+    pub role: Role,
+    /// Who and to what.
+    pub text: String,
+}
+
+/// The newest `most` things that happened.
+pub fn latest(snapshot: &Snapshot, most: usize) -> Vec<Happening> {
+    let entries = snapshot.latest.iter().filter_map(|e| of_entry(e));
+    sorted(entries.chain(snapshot.episodes.values().flat_map(of_episode)).collect(), most)
+}
+
+/// What happened to one incident.
+pub fn of_incident(snapshot: &Snapshot, incident: &Incident, most: usize) -> Vec<Happening> {
+    let of = |id: &IncidentId| *id == incident.id;
+    let entries = snapshot.latest.iter().filter(|e| of(&e.subject)).filter_map(|e| of_entry(e));
+    let episode = match &incident.origin {
+        Origin::Own { slo, grade, .. } => snapshot.episodes.get(&(slo.clone(), *grade)),
+        Origin::Alertmanager { .. } => None,
+    };
+    let mut all: Vec<_> = entries.chain(episode.into_iter().flat_map(of_episode)).collect();
+    if let Origin::Alertmanager { source, starts_at } = &incident.origin {
+        all.push(Happening { at: *starts_at, word: "fires", role: loud(incident.severity.pages()), text: format!("says {source}") });
+    }
+    sorted(all, most)
+}
+
+fn sorted(mut all: Vec<Happening>, most: usize) -> Vec<Happening> {
+    all.sort_by_key(|h| std::cmp::Reverse(h.at));
+    all.truncate(most);
+    all
+}
+
+const fn loud(page: bool) -> Role {
+    if page { Role::Critical } else { Role::Warning }
+}
+
+fn of_episode(episode: &Episode) -> impl Iterator<Item = Happening> + use<> {
+    let word = episode.grade.word();
+    let began = Happening {
+        at: episode.since.unwrap_or(episode.seen_at),
+        word,
+        role: loud(episode.grade == Grade::Page),
+        text: format!("{}: budget burning", episode.slo),
+    };
+    let ended =
+        episode.ended_at.map(|at| Happening { at, word: "over", role: Role::Ok, text: format!("{}: {word} rule cleared", episode.slo) });
+    std::iter::once(began).chain(ended)
+}
+
+/// An entry as a line; extensions and good ends say nothing new.
+fn of_entry(entry: &Entry) -> Option<Happening> {
+    let (who, title) = (&entry.who, &entry.title);
+    let (word, role, text) = match &entry.what {
+        What::Asked { effect: Effect::Acknowledge { note: None, .. } } => ("ack", Role::Text, format!("{who} took {title}")),
+        What::Asked { effect: Effect::Acknowledge { note: Some(note), .. } } => ("ack", Role::Text, format!("{who} took {title}: “{note}”")),
+        What::Asked { effect: Effect::Release { why: Release::Unacknowledged, .. } } => {
+            ("unack", Role::Text, format!("{who} gave back {title}"))
+        }
+        What::Asked { effect: Effect::Release { why: Release::Cleared, .. } } => ("clear", Role::Ok, title.to_string()),
+        What::Ended { outcome: Outcome::Failed { why, .. } } => ("failed", Role::Critical, format!("{title}: {why}")),
+        What::Ended { outcome: Outcome::Unknown { why } } => ("unknown", Role::Unknown, format!("{title}: {why}")),
+        What::Asked { effect: Effect::Extend { .. } } | What::Ended { outcome: Outcome::Done { .. } } => return None,
+    };
+    Some(Happening { at: entry.at, word, role, text })
+}

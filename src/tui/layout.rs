@@ -1,0 +1,132 @@
+//! Where things stand: the same places on every screen, pure functions of the terminal's size.
+//!
+//! ```text
+//! 0      identity, verdict, counts                clock
+//! 1      screens
+//! 3–4    the answers (one line, row 2, below 100 columns)
+//! 6 …    body: panes
+//! h−2    sources
+//! h−1    keys, prompt or toast
+//! ```
+
+use ratatui::layout::Rect;
+
+/// The smallest terminal on which anything is drawn.
+pub const SMALLEST: (u16, u16) = (60, 15);
+/// From this width on the answers stand in columns and the lower panes side by side.
+pub const WIDE: u16 = 100;
+/// From this width on a detail stands to the right of a list.
+const WITH_DETAIL: u16 = 180;
+/// Width of a list that has a detail at its right.
+const LIST: u16 = 122;
+
+/// The zones of a screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Zones {
+    /// Identity and verdict.
+    pub head: Rect,
+    /// The screens.
+    pub tabs: Rect,
+    /// The answers: two rows, or one.
+    pub band: Rect,
+    /// Panes.
+    pub body: Rect,
+    /// Sources and their ages.
+    pub sources: Rect,
+    /// Keys.
+    pub keys: Rect,
+}
+
+/// The zones of a screen of this size; `None` if it is too small.
+pub fn zones(area: Rect) -> Option<Zones> {
+    let (w, h) = (area.width, area.height);
+    if w < SMALLEST.0 || h < SMALLEST.1 {
+        return None;
+    }
+    let row = |y, height| Rect::new(area.x, area.y + y, w, height);
+    let (band, top) = if w >= WIDE { (row(3, 2), 6) } else { (row(2, 1), 4) };
+    let end = if h >= 20 { h - 3 } else { h - 2 };
+    Some(Zones { head: row(0, 1), tabs: row(1, 1), band, body: row(top, end - top), sources: row(h - 2, 1), keys: row(h - 1, 1) })
+}
+
+/// The panes of the overview.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Overview {
+    /// SLOs: rule, head, rows.
+    pub slos: Rect,
+    /// Incidents: rule, rows.
+    pub incidents: Rect,
+    /// What happened: rule, rows. Gone where there is no room.
+    pub latest: Option<Rect>,
+    /// What is selected, in full. Only on the widest.
+    pub detail: Option<Rect>,
+}
+
+/// Split `body` for `slos` SLOs. It depends on nothing that changes by the minute, so that panes stay where they are.
+pub fn overview(body: Rect, slos: usize) -> Overview {
+    let (list, detail) = with_detail(body);
+    let gap = u16::from(list.height >= 14);
+    let least = if list.height >= 14 { 4 } else { 4.min(list.height / 2) };
+    let stacked = list.width < WIDE;
+    let share = if stacked && list.height >= 28 { list.height / 2 } else { list.height * 3 / 10 };
+    let wanted = u16::try_from(slos).unwrap_or(u16::MAX).saturating_add(2).max(6);
+    let upper = (list.height.saturating_sub(gap + share.max(least))).min(wanted);
+    let lower = Rect { y: list.y + upper + gap, height: list.height.saturating_sub(upper + gap), ..list };
+    let (incidents, latest) = if !stacked {
+        let left = list.width / 2;
+        let right = Rect { x: lower.x + left + 1, width: list.width - left - 1, ..lower };
+        (Rect { width: left, ..lower }, Some(right))
+    } else if lower.height >= 12 {
+        let top = lower.height / 2;
+        (Rect { height: top, ..lower }, Some(Rect { y: lower.y + top + 1, height: lower.height - top - 1, ..lower }))
+    } else {
+        (lower, None)
+    };
+    Overview { slos: Rect { height: upper, ..list }, incidents, latest, detail }
+}
+
+/// A list and, where there is room, a detail at its right.
+pub fn with_detail(body: Rect) -> (Rect, Option<Rect>) {
+    if body.width < WITH_DETAIL {
+        return (body, None);
+    }
+    let detail = Rect { x: body.x + LIST + 1, width: body.width - LIST - 1, ..body };
+    (Rect { width: LIST, ..body }, Some(detail))
+}
+
+/// The panes of the sources screen: the table, and the selected source in full.
+pub fn sources(body: Rect) -> (Rect, Rect) {
+    let lower = (body.height / 3).clamp(4, 12).min(body.height / 2);
+    let upper = body.height - lower;
+    (Rect { height: upper, ..body }, Rect { y: body.y + upper, height: lower, ..body })
+}
+
+/// Rows of a pane below its rule and, if it has one, its head.
+pub const fn rows(pane: Rect, head: bool) -> usize {
+    pane.height.saturating_sub(if head { 2 } else { 1 }) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn panes_never_leave_the_body_and_incidents_keep_three_rows() {
+        for w in 60..240 {
+            for h in 15..80 {
+                let zones = zones(Rect::new(0, 0, w, h)).unwrap();
+                assert!(zones.body.bottom() <= zones.sources.y);
+                for slos in [0, 5, 18, 10_000] {
+                    let panes = overview(zones.body, slos);
+                    for pane in [Some(panes.slos), Some(panes.incidents), panes.latest, panes.detail].into_iter().flatten() {
+                        assert_eq!(pane.intersection(zones.body), pane, "{w}x{h} {panes:?}");
+                    }
+                    assert!(rows(panes.incidents, false) >= 3, "{w}x{h} {panes:?}");
+                    assert!(rows(panes.slos, true) >= 2, "{w}x{h} {panes:?}");
+                }
+            }
+        }
+        assert_eq!(super::zones(Rect::new(0, 0, 59, 40)), None);
+        assert_eq!(super::zones(Rect::new(0, 0, 60, 14)), None);
+    }
+}

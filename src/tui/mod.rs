@@ -1,0 +1,88 @@
+//! The screen. It is given snapshots and sends requests; it knows no engine, no source and no store.
+//!
+//! ```text
+//! bytes --input--> Chord --keymap--> Action --update--> Ui + Requests
+//! Snapshot ------------------------- Ui::take -------> Ui
+//! Ui + now --view::draw--> cells --encode--> bytes --writer--> terminal
+//! ```
+//!
+//! [`app`](self) holds the loop; [`terminal`] takes the terminal and always gives it back; [`view`] is a pure function of the state
+//! and the time.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono_tz::Tz;
+
+use crate::domain::{Request, Snapshot, SourceName, Text};
+
+mod action;
+mod answers;
+mod app;
+mod encode;
+mod filter;
+#[cfg(test)]
+pub(crate) mod fixture;
+mod glyphs;
+mod happenings;
+mod input;
+mod keymap;
+mod layout;
+mod list;
+mod receipts;
+mod state;
+mod terminal;
+mod theme;
+mod update;
+mod view;
+mod widgets;
+mod writer;
+
+pub use app::run;
+pub use glyphs::Glyphs;
+pub use terminal::TerminalError;
+pub use theme::{Depth, Role, Theme, ThemeError};
+
+/// What the screen needs of the rest of the program.
+#[derive(Debug)]
+pub struct Session {
+    /// What is known; the newest wins.
+    pub snapshots: tokio::sync::watch::Receiver<Arc<Snapshot>>,
+    /// What is wanted.
+    pub requests: tokio::sync::mpsc::UnboundedSender<Request>,
+    /// What stays as it is.
+    pub settings: Settings,
+}
+
+/// What stays as it is while the screen is shown.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What this cockpit is called.
+    pub name: Text,
+    /// In which zone times of day are shown.
+    pub time_zone: Tz,
+    /// Colours, and how many.
+    pub theme: Theme,
+    /// Which characters the terminal can show.
+    pub glyphs: Glyphs,
+    /// Whether acting is switched off.
+    pub read_only: bool,
+    /// Whether every byte counts: the clock by the minute, ages in steps.
+    pub low_bandwidth: bool,
+    /// The command by which another cockpit joins, where that is worth a line.
+    pub footer_hint: Option<Text>,
+    /// The name proposed when the operating system cannot tell who acts; `None` where it can, and nobody is asked.
+    pub ask_name: Option<Text>,
+    /// How long a silence made for an acknowledgement lasts, by source; said in the prompt.
+    pub ack_for: Vec<(SourceName, Duration)>,
+}
+
+/// How the screen ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// A person left.
+    Quit,
+    /// A signal, by number.
+    Signal(i32),
+    /// The terminal is gone.
+    HangUp,
+}

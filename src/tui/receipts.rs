@@ -1,0 +1,102 @@
+//! What became of the acts that were asked for here: told once, in the words of the person who asked.
+//!
+//! The answer to an act is its end in the journal, which comes with a snapshot; there is no other way back.
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+
+use super::{state::Taking, widgets::figures::When};
+use crate::domain::{ActId, Effect, Entry, IncidentId, Outcome, Release, Snapshot, What};
+
+#[derive(Debug)]
+struct Awaited {
+    incident: IncidentId,
+    taking: Taking,
+    act: Option<(ActId, Option<DateTime<Utc>>)>,
+}
+
+/// Acts without an answer yet, and how far the journal has been read.
+#[derive(Debug)]
+pub struct Receipts {
+    awaited: Vec<Awaited>,
+    seen: u64,
+}
+
+impl Receipts {
+    /// Nothing is awaited; what `snapshot` holds is old.
+    pub fn beginning_with(snapshot: &Snapshot) -> Self {
+        Self { awaited: Vec::new(), seen: newest(snapshot) }
+    }
+
+    /// An act has been asked for.
+    pub fn expect(&mut self, incident: IncidentId, taking: Taking) {
+        self.awaited.retain(|a| a.incident != incident);
+        self.awaited.push(Awaited { incident, taking, act: None });
+    }
+
+    /// What `snapshot` says of the acts asked for: whether it is a failure, and the sentence.
+    pub fn read(&mut self, snapshot: &Snapshot, zone: Tz, now: DateTime<Utc>) -> Vec<(bool, String)> {
+        let seen = self.seen;
+        self.seen = newest(snapshot).max(seen);
+        let new: Vec<_> = snapshot.latest.iter().filter(|e| e.id > seen).collect();
+        new.into_iter().filter_map(|entry| self.told(entry, zone, now)).collect()
+    }
+
+    fn told(&mut self, entry: &Entry, zone: Tz, now: DateTime<Utc>) -> Option<(bool, String)> {
+        match &entry.what {
+            What::Asked { effect } => {
+                let mine = self.awaited.iter_mut().find(|a| a.act.is_none() && a.incident == entry.subject && a.is(effect))?;
+                let until = if let Effect::Acknowledge { until, .. } = effect { Some(*until) } else { None };
+                mine.act = Some((entry.act.clone(), until));
+                None
+            }
+            What::Ended { outcome } => {
+                let place = self.awaited.iter().position(|a| a.act.as_ref().is_some_and(|(act, _)| *act == entry.act))?;
+                let awaited = self.awaited.get(place)?;
+                let until = awaited.act.as_ref().and_then(|(_, until)| *until);
+                let words = sentence(awaited.taking, entry, outcome, until.map(|at| When { at, now, zone, seconds: false }));
+                if !matches!(outcome, Outcome::Failed { retry: true, .. } | Outcome::Unknown { .. }) {
+                    self.awaited.remove(place);
+                }
+                Some((!matches!(outcome, Outcome::Done { .. }), words))
+            }
+        }
+    }
+}
+
+impl Awaited {
+    fn is(&self, effect: &Effect) -> bool {
+        match self.taking {
+            Taking::Take => matches!(effect, Effect::Acknowledge { .. }),
+            Taking::GiveBack => matches!(effect, Effect::Release { why: Release::Unacknowledged, .. }),
+        }
+    }
+}
+
+fn newest(snapshot: &Snapshot) -> u64 {
+    snapshot.latest.iter().map(|e| e.id).max().unwrap_or_default()
+}
+
+fn sentence(taking: Taking, entry: &Entry, outcome: &Outcome, until: Option<When>) -> String {
+    let title = &entry.title;
+    let verb = match taking {
+        Taking::Take => "acknowledge",
+        Taking::GiveBack => "give back",
+    };
+    match (outcome, taking) {
+        (Outcome::Done { receipt: Some(id) }, Taking::Take) => {
+            let until = until.map(|w| format!(" until {w}")).unwrap_or_default();
+            format!("acknowledged · silence {}{until}", short(id))
+        }
+        (Outcome::Done { receipt: None }, Taking::Take) => format!("acknowledged · {title}, in the journal"),
+        (Outcome::Done { .. }, Taking::GiveBack) => format!("given back · {title}"),
+        (Outcome::Failed { why, retry: true }, _) => format!("{verb} {title}: not delivered, {why}; it is tried again"),
+        (Outcome::Failed { why, retry: false }, _) => format!("{verb} {title}: failed, {why}"),
+        (Outcome::Unknown { why }, _) => format!("{verb} {title}: no answer, {why}; it is looked up before anything is repeated"),
+    }
+}
+
+/// The beginning of a silence's id: enough to find it.
+pub(super) fn short(id: &str) -> String {
+    crate::domain::clean(id).chars().take(4).collect()
+}

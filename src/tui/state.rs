@@ -1,0 +1,527 @@
+//! What the screen knows: the newest snapshot, what is selected, what is open, what is being typed.
+//!
+//! Everything a person pointed at is held by id or by the thing itself, never by its place: a refresh moves nothing under the finger.
+//! Drawing reads this and changes nothing; [`update`](super::update::update) and [`Ui::take`] change it and do no I/O.
+
+use std::{
+    borrow::Cow,
+    collections::VecDeque,
+    sync::Arc,
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use ratatui::layout::Rect;
+
+use super::{
+    Settings,
+    answers,
+    filter::Filter,
+    happenings::{self, Happening},
+    keymap::Keymap,
+    layout,
+    list::List,
+    receipts::Receipts,
+};
+use crate::domain::{Freshness, Incident, IncidentId, Origin, Question, Request, Severity, SloId, SloRow, Snapshot, SourceName, SourceRow, Text};
+
+/// A screen; the numbers of their keys are permanent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Screen {
+    /// Everything in one view.
+    Overview,
+    /// All SLOs.
+    Slos,
+    /// All open incidents.
+    Incidents,
+    /// Sources, and how polling them goes.
+    Sources,
+}
+
+impl Screen {
+    /// All of them, in the order of the bar.
+    pub const ALL: [Self; 4] = [Self::Overview, Self::Slos, Self::Incidents, Self::Sources];
+    /// Its key and name.
+    pub const fn name(self) -> (char, &'static str) {
+        match self {
+            Self::Overview => ('1', "Overview"),
+            Self::Slos => ('2', "SLOs"),
+            Self::Incidents => ('3', "Incidents"),
+            Self::Sources => ('0', "Sources"),
+        }
+    }
+}
+
+/// Which pane of the overview has the keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pane {
+    /// SLOs.
+    Slos,
+    /// Incidents.
+    Incidents,
+}
+
+/// What keys mean now.
+#[derive(Clone, Debug)]
+pub enum Mode {
+    /// They move and act.
+    Normal,
+    /// The keys are shown.
+    Help,
+    /// A filter is typed.
+    Filter(Typed),
+    /// A prompt waits for yes or no.
+    Confirm(Wish),
+    /// A note for it is typed.
+    Note(Wish, Typed),
+    /// The name of who acts is typed.
+    Name(Wish, Typed),
+}
+
+/// Text being typed.
+#[derive(Clone, Debug, Default)]
+pub struct Typed {
+    /// So far.
+    pub text: String,
+    /// What is wrong with it.
+    pub problem: Option<String>,
+    /// The filter to go back to.
+    pub before: Option<Filter>,
+}
+
+/// What is done to an incident once the prompt is accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taking {
+    /// Take it.
+    Take,
+    /// Give it back.
+    GiveBack,
+}
+
+/// An act that waits for its confirmation; the incident is the one that was drawn.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// On what.
+    pub incident: Arc<Incident>,
+    /// What.
+    pub taking: Taking,
+    /// With which words.
+    pub note: Option<Text>,
+}
+
+/// Something the cursor can be on.
+#[derive(Clone, Debug)]
+pub enum Subject {
+    /// An SLO.
+    Slo(Arc<SloRow>),
+    /// An incident.
+    Incident(Arc<Incident>),
+    /// A source.
+    Source(SourceName),
+}
+
+/// A detail that is open; the thing itself, so that it does not close when the thing goes away.
+#[derive(Clone, Debug)]
+pub struct Detail {
+    /// What.
+    pub subject: Subject,
+    /// Whether it still exists.
+    pub gone: bool,
+    /// The screen to go back to.
+    pub from: Screen,
+    /// Lines scrolled away.
+    pub scroll: u16,
+}
+
+/// By what a list is sorted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sort {
+    /// The engine's order.
+    Worst,
+    /// Least budget left.
+    Budget,
+    /// Most burn over the shortest window.
+    Burn,
+    /// Youngest first.
+    Newest,
+    /// By name.
+    Name,
+}
+
+impl Sort {
+    /// In words, for the rule of the pane.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Worst => "worst first",
+            Self::Budget => "least budget first",
+            Self::Burn => "most burn first",
+            Self::Newest => "newest first",
+            Self::Name => "by name",
+        }
+    }
+    /// The next one for SLOs.
+    pub const fn next_for_slos(self) -> Self {
+        match self {
+            Self::Worst => Self::Budget,
+            Self::Budget => Self::Burn,
+            Self::Burn | Self::Newest => Self::Name,
+            Self::Name => Self::Worst,
+        }
+    }
+    /// The next one for incidents.
+    pub const fn next_for_incidents(self) -> Self {
+        match self {
+            Self::Worst => Self::Newest,
+            Self::Name => Self::Worst,
+            _ => Self::Name,
+        }
+    }
+}
+
+/// A sentence in the footer.
+#[derive(Clone, Debug)]
+pub struct Notice {
+    /// What happened.
+    pub text: String,
+    /// Until when it is shown.
+    pub until: DateTime<Utc>,
+}
+
+/// What the last frame showed.
+#[derive(Clone, Debug, Default)]
+pub struct Drawn {
+    /// The SLO under the cursor.
+    pub slo: Option<SloId>,
+    /// The incident under the cursor.
+    pub incident: Option<IncidentId>,
+    /// Lines of the open detail beyond the bottom of its pane.
+    pub below: u16,
+}
+
+/// All that the screen knows.
+#[derive(Debug)]
+pub struct Ui {
+    /// What stays as it is.
+    pub settings: Settings,
+    /// What keys mean.
+    pub keymap: Keymap,
+    /// What is known.
+    pub snapshot: Arc<Snapshot>,
+    /// When the screen was first shown.
+    pub started: DateTime<Utc>,
+    /// The terminal.
+    pub area: Rect,
+    /// Which screen.
+    pub screen: Screen,
+    /// Which pane of the overview.
+    pub pane: Pane,
+    /// What keys mean now.
+    pub mode: Mode,
+    /// What is open over the list.
+    pub detail: Option<Detail>,
+    /// SLOs.
+    pub slos: List<SloId>,
+    /// Incidents.
+    pub incidents: List<IncidentId>,
+    /// Sources.
+    pub sources: List<SourceName>,
+    /// Which SLOs.
+    pub slo_filter: Option<Filter>,
+    /// Which incidents.
+    pub incident_filter: Option<Filter>,
+    /// In which order.
+    pub slo_sort: Sort,
+    /// In which order.
+    pub incident_sort: Sort,
+    /// What happened lately.
+    pub latest: Vec<Happening>,
+    /// Pages that are new, and until when they are shown so.
+    pub fresh: Vec<(Arc<Incident>, DateTime<Utc>)>,
+    /// Something that went well, for a moment.
+    pub notice: Option<Notice>,
+    /// What failed, until it is read; the oldest is shown.
+    pub failures: VecDeque<String>,
+    /// What the last frame showed.
+    pub drawn: Drawn,
+    /// What to put on the clipboard with the next frame.
+    pub clipboard: Option<String>,
+    /// Who acts, once they have said so.
+    pub name: Option<Text>,
+    pub(super) receipts: Receipts,
+    seen_toast: u64,
+    looked_at: Vec<SloId>,
+    begun: bool,
+}
+
+impl Ui {
+    /// A screen of `area` that shows `snapshot`.
+    pub fn new(settings: Settings, snapshot: Arc<Snapshot>, area: Rect, now: DateTime<Utc>) -> Self {
+        let mut ui = Self {
+            settings,
+            keymap: Keymap::default(),
+            snapshot: snapshot.clone(),
+            started: now,
+            area,
+            screen: Screen::Overview,
+            pane: Pane::Slos,
+            mode: Mode::Normal,
+            detail: None,
+            slos: List::default(),
+            incidents: List::default(),
+            sources: List::default(),
+            slo_filter: None,
+            incident_filter: None,
+            slo_sort: Sort::Worst,
+            incident_sort: Sort::Worst,
+            latest: Vec::new(),
+            fresh: Vec::new(),
+            notice: None,
+            failures: VecDeque::new(),
+            drawn: Drawn::default(),
+            clipboard: None,
+            name: None,
+            receipts: Receipts::beginning_with(&snapshot),
+            seen_toast: 0,
+            looked_at: Vec::new(),
+            begun: false,
+        };
+        ui.take(snapshot, now);
+        ui
+    }
+
+    /// Take a new snapshot in: lists are ordered anew around their selected rows, open details follow their subject.
+    pub fn take(&mut self, snapshot: Arc<Snapshot>, now: DateTime<Utc>) {
+        self.notice_pages(&snapshot, now);
+        self.snapshot = snapshot;
+        self.latest = happenings::latest(&self.snapshot, 64);
+        self.follow_detail();
+        self.refresh_lists();
+        self.take_toasts(now);
+    }
+
+    fn notice_pages(&mut self, next: &Snapshot, now: DateTime<Utc>) {
+        self.fresh.retain(|(_, until)| *until > now);
+        if self.begun {
+            let known = |i: &Incident| self.snapshot.incidents.iter().any(|old| old.id == i.id);
+            let new = next.incidents.iter().filter(|i| i.severity <= Severity::P2 && !known(i));
+            self.fresh.extend(new.map(|i| (i.clone(), now + TimeDelta::seconds(3))));
+        }
+        self.begun = self.begun || next.sources.iter().any(|s| s.state == Freshness::Fresh);
+    }
+
+    fn follow_detail(&mut self) {
+        let Some(detail) = &mut self.detail else { return };
+        let newer = match &detail.subject {
+            Subject::Slo(row) => self.snapshot.slos.iter().find(|r| r.id == row.id).cloned().map(Subject::Slo),
+            Subject::Incident(i) => self.snapshot.incidents.iter().find(|n| n.id == i.id).cloned().map(Subject::Incident),
+            Subject::Source(name) => Some(Subject::Source(name.clone())),
+        };
+        detail.gone = newer.is_none();
+        if let Some(newer) = newer {
+            detail.subject = newer;
+        }
+    }
+
+    fn take_toasts(&mut self, now: DateTime<Utc>) {
+        let news = self.receipts.read(&self.snapshot, self.settings.time_zone, now);
+        let toasts = self.snapshot.toasts.iter().filter(|t| t.serial > self.seen_toast).map(|t| (t.failure, t.text.to_string()));
+        let all: Vec<_> = news.into_iter().chain(toasts).collect();
+        self.seen_toast = self.snapshot.toasts.iter().map(|t| t.serial).fold(self.seen_toast, u64::max);
+        for (failure, text) in all {
+            if failure { self.fail(text) } else { self.say(text, now) }
+        }
+    }
+
+    /// Say something that went well, for four seconds.
+    pub fn say(&mut self, text: impl Into<String>, now: DateTime<Utc>) {
+        self.notice = Some(Notice { text: text.into(), until: now + TimeDelta::seconds(4) });
+    }
+
+    /// Say something that failed, until it is read.
+    pub fn fail(&mut self, text: impl Into<String>) {
+        let text = text.into();
+        if !self.failures.contains(&text) {
+            self.failures.push_back(text);
+        }
+    }
+
+    /// The terminal has another size.
+    pub fn resize(&mut self, area: Rect) {
+        self.area = area;
+        self.fit();
+    }
+
+    fn refresh_lists(&mut self) {
+        self.fit();
+        let snapshot = self.snapshot.clone();
+        self.slos.refresh(self.slo_order(), |i| slo_id(&snapshot, i));
+        self.incidents.refresh(self.incident_order(), |i| incident_id(&snapshot, i));
+        self.sources.refresh(all(snapshot.sources.len()), |i| source_name(&snapshot, i));
+        self.fit();
+    }
+
+    /// Order the list that has the keys anew, because its filter or its sorting was changed.
+    pub(super) fn reorder(&mut self) {
+        let snapshot = self.snapshot.clone();
+        if self.on_incidents() {
+            self.incidents.reorder(self.incident_order(), |i| incident_id(&snapshot, i));
+        } else {
+            self.slos.reorder(self.slo_order(), |i| slo_id(&snapshot, i));
+        }
+    }
+
+    /// Tell the lists how many of their rows fit.
+    pub(super) fn fit(&mut self) {
+        let Some(zones) = layout::zones(self.area) else { return };
+        let (list, _) = layout::with_detail(zones.body);
+        let panes = layout::overview(zones.body, self.snapshot.slos.len());
+        let overview = self.screen == Screen::Overview;
+        self.slos.fit(layout::rows(if overview { panes.slos } else { list }, true));
+        self.incidents.fit(layout::rows(if overview { panes.incidents } else { list }, !overview));
+        self.sources.fit(layout::rows(layout::sources(zones.body).0, true));
+    }
+
+    fn slo_order(&self) -> Vec<u32> {
+        let rows = &self.snapshot.slos;
+        let text = |r: &SloRow| format!("{} {} {}", r.id, r.state.word(), r.definition.source);
+        let mut order = kept(rows, self.slo_filter.as_ref(), text);
+        let row = |i: &u32| rows.get(*i as usize);
+        match self.slo_sort {
+            Sort::Worst | Sort::Newest => {}
+            Sort::Budget => order.sort_by_cached_key(|i| ordered(row(i).and_then(|r| r.budget_left()).unwrap_or(f64::INFINITY))),
+            Sort::Burn => {
+                let burn = |i: &u32| row(i).and_then(|r| r.now()?.burn).map_or(f64::NEG_INFINITY, |b| b.0);
+                order.sort_by_cached_key(|i| std::cmp::Reverse(ordered(burn(i))));
+            }
+            Sort::Name => order.sort_by_key(|i| row(i).map(|r| &r.id)),
+        }
+        order
+    }
+
+    fn incident_order(&self) -> Vec<u32> {
+        let rows = &self.snapshot.incidents;
+        let mut order = kept(rows, self.incident_filter.as_ref(), |i| incident_text(i));
+        let row = |i: &u32| rows.get(*i as usize);
+        match self.incident_sort {
+            Sort::Newest => order.sort_by_key(|i| std::cmp::Reverse(row(i).and_then(|r| r.since))),
+            Sort::Name => order.sort_by_key(|i| row(i).map(|r| (&r.service, &r.title))),
+            Sort::Worst | Sort::Budget | Sort::Burn => {}
+        }
+        order
+    }
+
+    /// Whether the keys go to the incidents rather than the SLOs.
+    pub fn on_incidents(&self) -> bool {
+        match self.screen {
+            Screen::Overview => self.pane == Pane::Incidents,
+            screen => screen == Screen::Incidents,
+        }
+    }
+
+    /// What the cursor is on; `None` if there is nothing.
+    pub fn subject(&self) -> Option<Subject> {
+        if let Some(detail) = &self.detail {
+            return Some(detail.subject.clone());
+        }
+        if self.screen == Screen::Sources {
+            return self.source().map(|s| Subject::Source(s.name.clone()));
+        }
+        if self.on_incidents() { self.incident().cloned().map(Subject::Incident) } else { self.slo().cloned().map(Subject::Slo) }
+    }
+
+    /// The selected SLO.
+    pub fn slo(&self) -> Option<&Arc<SloRow>> {
+        self.snapshot.slos.get(self.slos.source_index()?)
+    }
+    /// The selected incident.
+    pub fn incident(&self) -> Option<&Arc<Incident>> {
+        self.snapshot.incidents.get(self.incidents.source_index()?)
+    }
+    /// The selected source.
+    pub fn source(&self) -> Option<&SourceRow> {
+        self.snapshot.sources.get(self.sources.source_index()?)
+    }
+    /// The incident that an act would be on: that under the cursor, or that of the SLO under the cursor.
+    pub fn actionable(&self) -> Option<Arc<Incident>> {
+        match self.subject()? {
+            Subject::Slo(row) => answers::incident_of(&self.snapshot, &row),
+            Subject::Incident(incident) => (!self.detail.as_ref().is_some_and(|d| d.gone)).then_some(incident),
+            Subject::Source(_) => None,
+        }
+    }
+
+    /// Why nothing may be done to anything; `None` if acting is on. Every way to act asks here.
+    pub fn acting_is_off(&self) -> Option<String> {
+        if self.settings.read_only {
+            return Some("this cockpit is read-only; start it without read_only to act".to_owned());
+        }
+        self.snapshot.store.trouble.as_ref().map(|why| format!("acting is off: {why}"))
+    }
+
+    /// Whether this incident is a new page.
+    pub fn is_fresh(&self, id: &IncidentId, now: DateTime<Utc>) -> bool {
+        self.fresh.iter().any(|(i, until)| i.id == *id && *until > now)
+    }
+    /// Whether this SLO has a new page.
+    pub fn is_fresh_slo(&self, id: &SloId, now: DateTime<Utc>) -> bool {
+        let own = |i: &Incident| matches!(&i.origin, Origin::Own { slo, .. } if slo == id);
+        self.fresh.iter().any(|(i, until)| *until > now && own(i))
+    }
+
+    /// What was drawn, and what that asks for: the history of the rows that have come into sight.
+    pub fn after_draw(&mut self, below: u16) -> Option<Request> {
+        self.drawn = Drawn { slo: self.slos.selected().cloned(), incident: self.incidents.selected().cloned(), below };
+        let mut rows: Vec<SloId> = match (self.screen, &self.detail) {
+            (_, Some(Detail { subject: Subject::Slo(row), .. })) => vec![row.id.clone()],
+            (Screen::Overview | Screen::Slos, None) => {
+                self.slos.visible().filter_map(|(_, i)| self.snapshot.slos.get(i).map(|r| r.id.clone())).collect()
+            }
+            _ => return None,
+        };
+        rows.sort_unstable();
+        if rows == self.looked_at {
+            return None;
+        }
+        self.looked_at.clone_from(&rows);
+        Some(Request::Look(Question::History(rows)))
+    }
+}
+
+/// The id of the SLO at a place of the snapshot.
+pub(super) fn slo_id(snapshot: &Snapshot, i: u32) -> Option<&SloId> {
+    snapshot.slos.get(i as usize).map(|r| &r.id)
+}
+/// The id of the incident at a place of the snapshot.
+pub(super) fn incident_id(snapshot: &Snapshot, i: u32) -> Option<&IncidentId> {
+    snapshot.incidents.get(i as usize).map(|r| &r.id)
+}
+/// The name of the source at a place of the snapshot.
+pub(super) fn source_name(snapshot: &Snapshot, i: u32) -> Option<&SourceName> {
+    snapshot.sources.get(i as usize).map(|r| &r.name)
+}
+
+fn all(len: usize) -> Vec<u32> {
+    (0..u32::try_from(len).unwrap_or(u32::MAX)).collect()
+}
+
+fn kept<T>(rows: &[Arc<T>], filter: Option<&Filter>, text: impl Fn(&T) -> String) -> Vec<u32> {
+    let Some(filter) = filter else { return all(rows.len()) };
+    let keeps = |row: &T| filter.keeps(&Cow::Owned(text(row)));
+    (0_u32..).zip(rows).filter(|(_, row)| keeps(row)).map(|(i, _)| i).collect()
+}
+
+fn incident_text(incident: &Incident) -> String {
+    let mut text = format!("{} {} {}", incident.severity.word(), incident.title, incident.id);
+    for (name, value) in incident.labels.shown() {
+        text.push(' ');
+        text.push_str(name.as_str());
+        text.push('=');
+        text.push_str(value.as_str());
+    }
+    text
+}
+
+/// A number as something that sorts: NaN last.
+fn ordered(value: f64) -> i64 {
+    let bits = value.to_bits() as i64;
+    bits ^ (((bits >> 63) as u64) >> 1) as i64
+}

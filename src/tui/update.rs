@@ -1,0 +1,320 @@
+//! What an [`Action`] does: a pure step from one state to the next, with the requests that it makes.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::{
+    action::Action,
+    filter::Filter,
+    state::{Detail, Mode, Pane, Screen, Subject, Taking, Typed, Ui, Wish, incident_id, slo_id, source_name},
+};
+use crate::domain::{Act, Actor, Incident, Question, Request, Status, Text, Verb};
+
+/// The longest note or filter that is taken, in characters.
+const LONGEST: usize = 500;
+
+/// Do what `action` means. Leaving, suspending and drawing anew are the loop's to do and change nothing here.
+pub fn update(ui: &mut Ui, action: Action, now: DateTime<Utc>) -> Vec<Request> {
+    match std::mem::replace(&mut ui.mode, Mode::Normal) {
+        Mode::Normal => normal(ui, action, now),
+        Mode::Help => {
+            help(ui, &action);
+            Vec::new()
+        }
+        Mode::Filter(typed) => {
+            filter(ui, typed, &action);
+            Vec::new()
+        }
+        Mode::Confirm(wish) => confirm(ui, wish, &action, now),
+        Mode::Note(wish, typed) => {
+            note(ui, wish, typed, &action);
+            Vec::new()
+        }
+        Mode::Name(wish, typed) => name(ui, wish, typed, &action, now),
+    }
+}
+
+fn normal(ui: &mut Ui, action: Action, now: DateTime<Utc>) -> Vec<Request> {
+    match action {
+        Action::Go(screen) => go(ui, screen),
+        Action::Step(by) => step(ui, i64::from(by)),
+        Action::Page(by) => step(ui, i64::from(by) * page(ui)),
+        Action::First => first(ui),
+        Action::Last => step(ui, i64::from(u32::MAX)),
+        Action::Open => open(ui),
+        Action::Back => back(ui),
+        Action::NextPane if ui.screen == Screen::Overview => {
+            ui.pane = if ui.pane == Pane::Slos { Pane::Incidents } else { Pane::Slos };
+        }
+        Action::Filter if ui.screen != Screen::Sources && ui.detail.is_none() => {
+            let before = if ui.on_incidents() { ui.incident_filter.clone() } else { ui.slo_filter.clone() };
+            let text = before.as_ref().map(|f| f.text().to_owned()).unwrap_or_default();
+            ui.mode = Mode::Filter(Typed { text, problem: None, before });
+        }
+        Action::Sort if ui.screen != Screen::Sources && ui.detail.is_none() => sort(ui),
+        Action::Acknowledge => ask(ui, Taking::Take, now),
+        Action::Unacknowledge => ask(ui, Taking::GiveBack, now),
+        Action::Copy => copy(ui, now),
+        Action::Help => ui.mode = Mode::Help,
+        Action::Refresh => {
+            ui.say("asking every source", now);
+            return vec![Request::Look(Question::Refresh)];
+        }
+        _ => {}
+    }
+    Vec::new()
+}
+
+fn help(ui: &mut Ui, action: &Action) {
+    match action {
+        Action::Go(screen) => go(ui, *screen),
+        Action::Back | Action::Help | Action::Open | Action::Quit => {}
+        _ => ui.mode = Mode::Help,
+    }
+}
+
+fn go(ui: &mut Ui, screen: Screen) {
+    ui.detail = None;
+    ui.screen = screen;
+    ui.fit();
+}
+
+fn page(ui: &Ui) -> i64 {
+    let rows = match ui.screen {
+        Screen::Sources => ui.sources.rows(),
+        _ if ui.on_incidents() => ui.incidents.rows(),
+        _ => ui.slos.rows(),
+    };
+    i64::try_from(rows.saturating_sub(1)).unwrap_or(1).max(1)
+}
+
+/// Move the selection by rows, or scroll the open detail by lines.
+fn step(ui: &mut Ui, by: i64) {
+    if let Some(detail) = &mut ui.detail {
+        let furthest = i64::from(detail.scroll) + i64::from(ui.drawn.below);
+        detail.scroll = u16::try_from((i64::from(detail.scroll) + by).clamp(0, furthest)).unwrap_or_default();
+        ui.drawn.below = u16::try_from(furthest - i64::from(detail.scroll)).unwrap_or_default();
+        return;
+    }
+    stay_with_the_drawn(ui);
+    let snapshot = ui.snapshot.clone();
+    let to = |at: usize| usize::try_from(i64::try_from(at).unwrap_or(0).saturating_add(by).max(0)).unwrap_or(0);
+    match ui.screen {
+        Screen::Sources => ui.sources.choose(to(ui.sources.at()), |i| source_name(&snapshot, i)),
+        _ if ui.on_incidents() => ui.incidents.choose(to(ui.incidents.at()), |i| incident_id(&snapshot, i)),
+        _ => ui.slos.choose(to(ui.slos.at()), |i| slo_id(&snapshot, i)),
+    }
+}
+
+/// The cursor of a list that rests on its worst row is, for a hand that has just moved, on the row that was drawn under it.
+fn stay_with_the_drawn(ui: &mut Ui) {
+    let snapshot = ui.snapshot.clone();
+    if let Some(id) = ui.drawn.slo.clone().filter(|_| ui.slos.is_resting() && !ui.on_incidents()) {
+        ui.slos.choose_id(&id, |i| slo_id(&snapshot, i));
+    }
+    if let Some(id) = ui.drawn.incident.clone().filter(|_| ui.incidents.is_resting() && ui.on_incidents()) {
+        ui.incidents.choose_id(&id, |i| incident_id(&snapshot, i));
+    }
+}
+
+fn first(ui: &mut Ui) {
+    if let Some(detail) = &mut ui.detail {
+        ui.drawn.below = ui.drawn.below.saturating_add(detail.scroll);
+        detail.scroll = 0;
+        return;
+    }
+    let snapshot = ui.snapshot.clone();
+    match ui.screen {
+        Screen::Sources => ui.sources.rest(|i| source_name(&snapshot, i)),
+        _ if ui.on_incidents() => ui.incidents.rest(|i| incident_id(&snapshot, i)),
+        _ => ui.slos.rest(|i| slo_id(&snapshot, i)),
+    }
+}
+
+fn open(ui: &mut Ui) {
+    if ui.detail.is_some() {
+        return;
+    }
+    stay_with_the_drawn(ui);
+    let (from, Some(subject)) = (ui.screen, ui.subject()) else { return };
+    ui.screen = match &subject {
+        Subject::Slo(_) => Screen::Slos,
+        Subject::Incident(_) => Screen::Incidents,
+        Subject::Source(_) => return,
+    };
+    ui.detail = Some(Detail { subject, gone: false, from, scroll: 0 });
+    ui.fit();
+}
+
+/// Close what is nearest: a failure that was read, the open detail, the filter, the choice of a row.
+fn back(ui: &mut Ui) {
+    if ui.failures.pop_front().is_some() {
+        return;
+    }
+    ui.notice = None;
+    if let Some(detail) = ui.detail.take() {
+        ui.screen = detail.from;
+        ui.fit();
+    } else if ui.screen == Screen::Sources {
+        first(ui);
+    } else if filter_of(ui).take().is_some() {
+        ui.reorder();
+    } else {
+        first(ui);
+    }
+}
+
+fn filter_of(ui: &mut Ui) -> &mut Option<Filter> {
+    if ui.on_incidents() { &mut ui.incident_filter } else { &mut ui.slo_filter }
+}
+
+fn sort(ui: &mut Ui) {
+    if ui.on_incidents() {
+        ui.incident_sort = ui.incident_sort.next_for_incidents();
+    } else {
+        ui.slo_sort = ui.slo_sort.next_for_slos();
+    }
+    ui.reorder();
+}
+
+/// Ask before an act: on the incident that was drawn under the cursor, as it was drawn.
+fn ask(ui: &mut Ui, taking: Taking, now: DateTime<Utc>) {
+    stay_with_the_drawn(ui);
+    if let Some(why) = ui.acting_is_off() {
+        return ui.fail(why);
+    }
+    let Some(incident) = ui.actionable() else {
+        let what = if ui.subject().is_none() { "nothing is selected" } else { "no open incident here" };
+        let verb = if taking == Taking::Take { "acknowledge" } else { "give back" };
+        return ui.say(format!("{what}: nothing to {verb}"), now);
+    };
+    if taking == Taking::GiveBack && incident.ack.is_none() {
+        return ui.say(format!("nobody has {}: nothing to give back", incident.title), now);
+    }
+    ui.mode = Mode::Confirm(Wish { incident, taking, note: None });
+}
+
+fn copy(ui: &mut Ui, now: DateTime<Utc>) {
+    let id = match ui.subject() {
+        Some(Subject::Slo(row)) => row.id.to_string(),
+        Some(Subject::Incident(incident)) => incident.id.to_string(),
+        Some(Subject::Source(name)) => name.to_string(),
+        None => return ui.say("nothing is selected: nothing to copy", now),
+    };
+    ui.say(format!("copied {id}"), now);
+    ui.clipboard = Some(id);
+}
+
+fn filter(ui: &mut Ui, mut typed: Typed, action: &Action) {
+    match action {
+        Action::Back => {
+            *filter_of(ui) = typed.before;
+            return ui.reorder();
+        }
+        Action::Accept if typed.problem.is_none() => return,
+        _ => edit(&mut typed, action),
+    }
+    match Filter::parse(&typed.text) {
+        Ok(filter) => {
+            typed.problem = None;
+            *filter_of(ui) = filter;
+            ui.reorder();
+        }
+        Err(problem) => typed.problem = Some(problem),
+    }
+    ui.mode = Mode::Filter(typed);
+}
+
+fn confirm(ui: &mut Ui, wish: Wish, action: &Action, now: DateTime<Utc>) -> Vec<Request> {
+    match action {
+        Action::Accept => accept(ui, wish, now),
+        Action::Note => {
+            let text = wish.note.as_ref().map(ToString::to_string).unwrap_or_default();
+            ui.mode = Mode::Note(wish, Typed { text, ..Typed::default() });
+            Vec::new()
+        }
+        Action::Back => Vec::new(),
+        _ => {
+            ui.mode = Mode::Confirm(wish);
+            Vec::new()
+        }
+    }
+}
+
+fn note(ui: &mut Ui, mut wish: Wish, mut typed: Typed, action: &Action) {
+    match action {
+        Action::Accept => {
+            wish.note = Some(Text::clean(typed.text.trim())).filter(|t| !t.is_empty());
+            ui.mode = Mode::Confirm(wish);
+        }
+        Action::Back => ui.mode = Mode::Confirm(wish),
+        _ => {
+            edit(&mut typed, action);
+            ui.mode = Mode::Note(wish, typed);
+        }
+    }
+}
+
+fn name(ui: &mut Ui, wish: Wish, mut typed: Typed, action: &Action, now: DateTime<Utc>) -> Vec<Request> {
+    match action {
+        Action::Accept if typed.text.trim().is_empty() => typed.problem = Some("a name is needed".to_owned()),
+        Action::Accept => {
+            ui.name = Some(Text::clean(typed.text.trim()));
+            return accept(ui, wish, now);
+        }
+        Action::Back => {
+            ui.mode = Mode::Confirm(wish);
+            return Vec::new();
+        }
+        _ => edit(&mut typed, action),
+    }
+    ui.mode = Mode::Name(wish, typed);
+    Vec::new()
+}
+
+/// Send the act, once it is known who acts and that its subject is still there.
+fn accept(ui: &mut Ui, wish: Wish, now: DateTime<Utc>) -> Vec<Request> {
+    if let Some(why) = ui.acting_is_off() {
+        ui.fail(why);
+        return Vec::new();
+    }
+    if let (Some(proposed), None) = (&ui.settings.ask_name, &ui.name) {
+        let text = proposed.to_string();
+        ui.mode = Mode::Name(wish, Typed { text, ..Typed::default() });
+        return Vec::new();
+    }
+    if !still_open(ui, &wish.incident) {
+        ui.say(format!("{}: over already, nothing was done", wish.incident.title), now);
+        return Vec::new();
+    }
+    let verb = match wish.taking {
+        Taking::Take => Verb::Acknowledge { note: wish.note },
+        Taking::GiveBack => Verb::Unacknowledge,
+    };
+    ui.receipts.expect(wish.incident.id.clone(), wish.taking);
+    ui.say(if wish.taking == Taking::Take { "acknowledging …" } else { "giving back …" }, now);
+    let by = ui.name.clone().map(|name| Actor { name, verified: false });
+    vec![Request::Act(Act { incident: wish.incident.id.clone(), seen: wish.incident.version, verb, by })]
+}
+
+fn still_open(ui: &Ui, incident: &Arc<Incident>) -> bool {
+    ui.snapshot.incidents.iter().any(|i| i.id == incident.id && i.status != Status::Resolved)
+}
+
+fn edit(typed: &mut Typed, action: &Action) {
+    match action {
+        Action::Type(c) => typed.text.extend(Some(*c).filter(|c| !c.is_control())),
+        Action::Paste(text) => typed.text.push_str(Text::clean(&text.replace(['\n', '\r', '\t'], " ")).as_str()),
+        Action::Erase => drop(typed.text.pop()),
+        Action::EraseWord => {
+            let kept = typed.text.trim_end().rfind(' ').map_or(0, |at| at + 1);
+            typed.text.truncate(kept);
+        }
+        Action::EraseAll => typed.text.clear(),
+        _ => {}
+    }
+    if let Some((end, _)) = typed.text.char_indices().nth(LONGEST) {
+        typed.text.truncate(end);
+    }
+}

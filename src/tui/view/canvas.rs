@@ -1,0 +1,230 @@
+//! A piece of the screen to write on, in its own coordinates.
+//!
+//! Text that does not fit is cut at cells with `…`; what lies outside is dropped. Nothing here can panic, whatever the size.
+
+use std::fmt::{self, Write as _};
+
+use ratatui::{
+    buffer::Buffer,
+    layout::Rect,
+    style::{Modifier, Style},
+};
+use unicode_width::UnicodeWidthStr;
+
+use super::super::theme::{Role, Theme};
+
+/// A piece of the screen.
+pub struct Canvas<'a> {
+    buffer: &'a mut Buffer,
+    theme: &'a Theme,
+    area: Rect,
+    scroll: u16,
+    line: String,
+}
+
+impl<'a> Canvas<'a> {
+    /// The piece `area` of `buffer`.
+    pub fn new(buffer: &'a mut Buffer, theme: &'a Theme, area: Rect) -> Self {
+        let area = area.intersection(buffer.area);
+        Self { buffer, theme, area, scroll: 0, line: String::new() }
+    }
+    /// A piece of the screen, whatever part this one is.
+    pub fn piece(&mut self, area: Rect) -> Canvas<'_> {
+        Canvas::new(self.buffer, self.theme, area)
+    }
+    /// A part of this piece, in its coordinates.
+    pub fn part(&mut self, x: u16, y: u16, width: u16, height: u16) -> Canvas<'_> {
+        let area = Rect { x: self.area.x.saturating_add(x), y: self.area.y.saturating_add(y), width, height }.intersection(self.area);
+        Canvas::new(self.buffer, self.theme, area)
+    }
+    /// The same piece, its first `lines` lines scrolled away.
+    #[must_use]
+    pub fn scrolled(mut self, lines: u16) -> Self {
+        self.scroll = lines;
+        self
+    }
+    /// Its width in cells.
+    pub fn width(&self) -> u16 {
+        self.area.width
+    }
+    /// Its height in rows.
+    pub fn height(&self) -> u16 {
+        self.area.height
+    }
+
+    /// Write `text` at (x, y) in at most `width` cells, cut with `…`. Returns the column after it.
+    pub fn text(&mut self, x: u16, y: u16, width: u16, role: Role, text: &str) -> u16 {
+        self.styled(x, y, width, self.theme.style(role), text)
+    }
+    /// Write at (x, y) in at most `width` cells. Returns the column after it.
+    pub fn write(&mut self, x: u16, y: u16, width: u16, role: Role, text: fmt::Arguments<'_>) -> u16 {
+        let line = self.formatted(text);
+        let end = self.text(x, y, width, role, &line);
+        self.line = line;
+        end
+    }
+    /// Write so that it ends at the last of the `width` cells from (x, y). Returns the column where it begins.
+    pub fn right(&mut self, x: u16, y: u16, width: u16, role: Role, text: fmt::Arguments<'_>) -> u16 {
+        let line = self.formatted(text);
+        let from = x + width.saturating_sub(cells(&line));
+        self.text(from, y, width, role, &line);
+        self.line = line;
+        from
+    }
+    /// Write a word on a field of its meaning. Returns the column after it.
+    pub fn chip(&mut self, x: u16, y: u16, width: u16, role: Role, text: &str) -> u16 {
+        self.styled(x, y, width, self.theme.chip(role), text)
+    }
+
+    fn formatted(&mut self, text: fmt::Arguments<'_>) -> String {
+        let mut line = std::mem::take(&mut self.line);
+        line.clear();
+        // Writing to a String does not fail.
+        let _ = line.write_fmt(text);
+        line
+    }
+
+    fn styled(&mut self, x: u16, y: u16, width: u16, style: Style, text: &str) -> u16 {
+        let used = cells(text);
+        let room = width.min(self.area.width.saturating_sub(x));
+        let after = x.saturating_add(used.min(room));
+        let Some(row) = y.checked_sub(self.scroll).filter(|row| *row < self.area.height) else { return after };
+        let (left, top) = (self.area.x.saturating_add(x), self.area.y + row);
+        if room == 0 || x >= self.area.width {
+            return x;
+        }
+        if used <= room {
+            self.buffer.set_stringn(left, top, text, usize::from(room), style);
+        } else {
+            let (end, _) = self.buffer.set_stringn(left, top, text, usize::from(room - 1), style);
+            self.buffer.set_stringn(end, top, "…", 1, style);
+        }
+        after
+    }
+
+    /// The title rule of a pane, heavy where the keys are.
+    pub fn rule(&mut self, y: u16, title: &str, note: fmt::Arguments<'_>, focused: bool) {
+        let width = self.area.width;
+        let (line, role) = if focused { ("━", Role::Focus) } else { ("─", Role::Border) };
+        for x in 0..width {
+            self.text(x, y, 1, role, line);
+        }
+        let title_role = if focused { Role::Emphasis } else { Role::Accent };
+        let end = self.write(2, y, width.saturating_sub(4), title_role, format_args!(" {title} "));
+        let note = self.formatted(note);
+        let used = cells(&note);
+        if used > 0 && end.saturating_add(used + 6) <= width {
+            self.write(width - used - 4, y, used + 2, Role::Muted, format_args!(" {note} "));
+        }
+        self.line = note;
+    }
+
+    /// Make row `y` the selected one: another background, a bar at its left.
+    pub fn select(&mut self, y: u16) {
+        let theme = self.theme;
+        self.each(y, |cell| {
+            let style = theme.selected(Style::new().fg(cell.fg));
+            cell.set_style(style);
+        });
+        let style = self.theme.style(Role::Accent);
+        self.styled(0, y, 1, style, "▌");
+    }
+    /// Invert row `y`: it is new.
+    pub fn invert(&mut self, y: u16) {
+        self.each(y, |cell| {
+            cell.modifier.toggle(Modifier::REVERSED);
+        });
+    }
+    /// Blank row `y`.
+    pub fn blank(&mut self, y: u16) {
+        let base = self.theme.base();
+        self.each(y, |cell| {
+            cell.reset();
+            cell.set_style(base);
+        });
+    }
+
+    fn each(&mut self, y: u16, change: impl Fn(&mut ratatui::buffer::Cell)) {
+        let Some(row) = y.checked_sub(self.scroll).filter(|row| *row < self.area.height) else { return };
+        for x in self.area.left()..self.area.right() {
+            if let Some(cell) = self.buffer.cell_mut((x, self.area.y + row)) {
+                change(cell);
+            }
+        }
+    }
+}
+
+/// How many cells `text` takes.
+pub fn cells(text: &str) -> u16 {
+    let width = if text.is_ascii() { text.len() } else { text.width() };
+    u16::try_from(width).unwrap_or(u16::MAX)
+}
+
+/// Break `text` at spaces into lines of at most `width` cells; a longer word is cut where it must be.
+pub fn wrap(text: &str, width: u16) -> Vec<String> {
+    let width = width.max(1);
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let mut rest = word.to_owned();
+        loop {
+            let Some(line) = lines.last_mut() else { return lines };
+            let gap = u16::from(!line.is_empty());
+            if cells(line).saturating_add(gap).saturating_add(cells(&rest)) <= width {
+                if gap == 1 {
+                    line.push(' ');
+                }
+                line.push_str(&rest);
+                break;
+            }
+            if line.is_empty() {
+                let head = head_of(&rest, width);
+                rest = rest.chars().skip(head.chars().count()).collect();
+                line.push_str(&head);
+            }
+            lines.push(String::new());
+        }
+    }
+    lines
+}
+
+/// The beginning of `text` that fits in `width` cells, at least one character.
+fn head_of(text: &str, width: u16) -> String {
+    let mut head = String::new();
+    for c in text.chars() {
+        head.push(c);
+        if cells(&head) > width && head.chars().count() > 1 {
+            head.pop();
+            break;
+        }
+    }
+    head
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drawn(draw: impl FnOnce(&mut Canvas<'_>)) -> String {
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 10, 1));
+        draw(&mut Canvas::new(&mut buffer, &Theme::default(), Rect::new(0, 0, 10, 1)));
+        buffer.content.iter().map(ratatui::buffer::Cell::symbol).collect()
+    }
+
+    #[test]
+    fn names_are_cut_at_cells() {
+        assert_eq!(drawn(|c| _ = c.text(1, 0, 5, Role::Text, "checkout")), " chec…    ");
+        assert_eq!(drawn(|c| _ = c.text(1, 0, 6, Role::Text, "東京タワー")), " 東 京 …    ");
+        assert_eq!(drawn(|c| _ = c.text(0, 0, 99, Role::Text, "a very long line")), "a very lo…");
+        assert_eq!(drawn(|c| _ = c.right(0, 0, 8, Role::Text, format_args!("1.5×"))), "    1.5×  ");
+        assert_eq!(drawn(|c| _ = c.text(12, 0, 5, Role::Text, "off")), "          ");
+        assert_eq!(drawn(|c| _ = c.text(0, 3, 5, Role::Text, "off")), "          ");
+    }
+
+    #[test]
+    fn lines_break_at_spaces() {
+        assert_eq!(wrap("the quick brown fox", 9), ["the quick", "brown fox"]);
+        assert_eq!(wrap("abcdefghijkl x", 5), ["abcde", "fghij", "kl x"]);
+        assert_eq!(wrap("", 5), [""]);
+        assert_eq!(wrap("東京", 1), ["東", "京"]);
+    }
+}

@@ -1,0 +1,75 @@
+//! Help: made from the keymap, so that it cannot be wrong; and what the marks mean.
+
+use super::{
+    super::{
+        keymap::{Binding, Scope},
+        theme::Role,
+    },
+    View,
+    canvas::{Canvas, cells},
+};
+
+const MARKS: [(&str, Role, &str); 8] = [
+    ("●", Role::Critical, "critical: pages"),
+    ("▲", Role::Warning, "warning: tickets, overspent"),
+    ("?", Role::Unknown, "unknown, no data, not whole"),
+    ("~", Role::Stale, "stale: last good value"),
+    ("○", Role::Muted, "no traffic, silenced"),
+    ("·", Role::Ok, "fine"),
+    ("✓", Role::Ok, "ended well"),
+    ("✗", Role::Critical, "ended badly"),
+];
+
+/// One line of help.
+enum Line<'a> {
+    Head(&'static str),
+    Key(&'a Binding),
+    Mark(&'static str, Role, &'static str),
+}
+
+/// Draw help in as many columns as fit.
+pub fn draw(canvas: &mut Canvas<'_>, view: View<'_>) {
+    canvas.rule(0, "Help", format_args!("burnwatch {}", env!("CARGO_PKG_VERSION")), true);
+    let lines = lines(view);
+    let rows = usize::from(canvas.height().saturating_sub(1)).max(1);
+    let columns = u16::try_from(lines.len().div_ceil(rows)).unwrap_or(1).clamp(1, 3);
+    let width = canvas.width() / columns;
+    for (n, line) in lines.iter().enumerate().take(rows * usize::from(columns)) {
+        let (column, y) = (n / rows, n % rows);
+        let x = u16::try_from(column).unwrap_or_default() * width + 1;
+        one(canvas, (x, u16::try_from(y).unwrap_or_default() + 1), width.saturating_sub(2), line);
+    }
+}
+
+fn lines(view: View<'_>) -> Vec<Line<'_>> {
+    let bindings = view.ui.keymap.bindings();
+    let mut lines = Vec::new();
+    for scope in [Scope::Screens, Scope::Prompt, Scope::Typing, Scope::Always] {
+        lines.push(Line::Head(scope.title()));
+        lines.extend(bindings.iter().filter(|b| b.scope == scope).map(Line::Key));
+    }
+    lines.push(Line::Head("marks"));
+    lines.extend(MARKS.map(|(mark, role, words)| Line::Mark(mark, role, words)));
+    lines
+}
+
+fn one(canvas: &mut Canvas<'_>, (x, y): (u16, u16), width: u16, line: &Line<'_>) {
+    match line {
+        Line::Head(title) => _ = canvas.text(x, y, width, Role::Accent, title),
+        Line::Mark(mark, role, words) => {
+            canvas.text(x + 1, y, 1, *role, mark);
+            canvas.text(x + 13, y, width.saturating_sub(13), Role::Text, words);
+        }
+        Line::Key(binding) => {
+            let mut at = x + 1;
+            for chord in &binding.chords {
+                let name = chord.to_string();
+                if at + cells(&name) > x + 12 {
+                    break;
+                }
+                at = canvas.text(at, y, 12, Role::Emphasis, &name) + 1;
+            }
+            canvas.text(x + 13, y, width.saturating_sub(13), Role::Text, binding.help);
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Drawing: a pure function of what the screen knows and the time. It reads and changes nothing.
+//!
+//! One file a screen; [`chrome`] holds what every screen has, [`canvas`] what they are written with. The layout is drawn in
+//! [`layout`](super::layout).
+
+mod canvas;
+mod chrome;
+mod figure;
+mod help;
+mod incident_detail;
+mod incidents;
+mod overview;
+mod prompt;
+mod slo_detail;
+mod slos;
+mod sources;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use canvas::Canvas;
+use chrono::{DateTime, Utc};
+use ratatui::{
+    buffer::{Buffer, Cell},
+    layout::Rect,
+};
+
+use super::{
+    layout,
+    state::{Mode, Screen, Subject, Ui},
+    widgets::figures::{Age, When},
+};
+use crate::domain::Snapshot;
+
+/// What every part of the picture is drawn from.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    ui: &'a Ui,
+    snapshot: &'a Arc<Snapshot>,
+    now: DateTime<Utc>,
+}
+
+impl View<'_> {
+    /// How long ago `then` was; in steps on a slow line.
+    fn age(&self, then: DateTime<Utc>) -> Age {
+        Age::between(then, self.now).in_steps(self.ui.settings.low_bandwidth)
+    }
+    /// A time of day.
+    fn when(&self, at: DateTime<Utc>, seconds: bool) -> When {
+        When { at, now: self.now, zone: self.ui.settings.time_zone, seconds }
+    }
+}
+
+/// Draw everything into `buffer`, which has the size of the terminal. Returns how many lines of the open detail lie below its pane.
+pub fn draw(buffer: &mut Buffer, ui: &Ui, now: DateTime<Utc>) -> u16 {
+    let theme = ui.settings.theme;
+    let mut blank = Cell::default();
+    blank.set_style(theme.base());
+    buffer.content.fill(blank);
+    let view = View { ui, snapshot: &ui.snapshot, now };
+    let area = buffer.area;
+    let below = {
+        let mut canvas = Canvas::new(buffer, &theme, area);
+        match layout::zones(area) {
+            None => {
+                chrome::too_small(&mut canvas, view);
+                0
+            }
+            Some(zones) => {
+                chrome::head(&mut canvas.piece(zones.head), view);
+                chrome::tabs(&mut canvas.piece(zones.tabs), view);
+                chrome::band(&mut canvas.piece(zones.band), view);
+                let below = body(&mut canvas, zones.body, view);
+                chrome::sources(&mut canvas.piece(zones.sources), view);
+                prompt::footer(&mut canvas.piece(area), view);
+                below
+            }
+        }
+    };
+    ui.settings.glyphs.apply(buffer);
+    below
+}
+
+fn body(canvas: &mut Canvas<'_>, area: Rect, view: View<'_>) -> u16 {
+    if matches!(view.ui.mode, Mode::Help) {
+        help::draw(&mut canvas.piece(area), view);
+        return 0;
+    }
+    if let Some(open) = &view.ui.detail {
+        return detail(canvas, area, &open.subject, open.scroll, open.gone, view);
+    }
+    let (list, beside) = layout::with_detail(area);
+    match view.ui.screen {
+        Screen::Overview => overview::draw(canvas, area, view),
+        Screen::Slos => slos::draw(&mut canvas.piece(list), view, true),
+        Screen::Incidents => incidents::screen(&mut canvas.piece(list), view),
+        Screen::Sources => sources::draw(canvas, area, view),
+    }
+    let beside = if view.ui.screen == Screen::Sources { None } else { beside };
+    if let (Some(area), Some(subject)) = (beside, view.ui.subject()) {
+        detail(canvas, area, &subject, 0, false, view);
+    }
+    0
+}
+
+/// One subject in full. Returns how many of its lines lie below the pane.
+fn detail(canvas: &mut Canvas<'_>, area: Rect, subject: &Subject, scroll: u16, gone: bool, view: View<'_>) -> u16 {
+    let mut piece = canvas.piece(area).scrolled(scroll);
+    let lines = match subject {
+        Subject::Slo(row) => slo_detail::draw(&mut piece, row, gone, view),
+        Subject::Incident(incident) => incident_detail::draw(&mut piece, incident, gone, view),
+        Subject::Source(_) => 0,
+    };
+    lines.saturating_sub(scroll).saturating_sub(area.height)
+}

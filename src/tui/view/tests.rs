@@ -1,0 +1,166 @@
+use ratatui::{buffer::Buffer, layout::Rect, style::Modifier};
+
+use super::draw;
+use crate::{
+    domain::{Snapshot, Text},
+    tui::{
+        Depth, Glyphs, Settings,
+        action::Action,
+        fixture,
+        state::{Screen, Ui},
+        update::update,
+    },
+};
+
+fn ui(snapshot: Snapshot, settings: Settings, (w, h): (u16, u16)) -> Ui {
+    Ui::new(settings, snapshot.into(), Rect::new(0, 0, w, h), fixture::now())
+}
+
+fn buffer(ui: &Ui) -> Buffer {
+    let mut buffer = Buffer::empty(ui.area);
+    draw(&mut buffer, ui, fixture::now());
+    buffer
+}
+
+/// The picture as text, trailing blanks cut; wide characters keep their columns.
+fn text(ui: &Ui) -> String {
+    let buffer = buffer(ui);
+    let row = |y| (0..ui.area.width).map(|x| buffer[(x, y)].symbol()).collect::<String>().trim_end().to_owned();
+    (0..ui.area.height).map(row).collect::<Vec<_>>().join("\n")
+}
+
+const SIZES: [(u16, u16); 3] = [(80, 24), (120, 36), (200, 50)];
+
+/// Snapshot the picture after `actions` at the three sizes.
+fn pictures(name: &str, snapshot: fn() -> Snapshot, actions: &[Action]) {
+    for size in SIZES {
+        let mut ui = ui(snapshot(), fixture::settings(), size);
+        for action in actions {
+            update(&mut ui, action.clone(), fixture::now());
+        }
+        insta::assert_snapshot!(format!("{name}-{}x{}", size.0, size.1), text(&ui));
+    }
+}
+
+#[test]
+fn overview() {
+    pictures("overview-burning", fixture::burning, &[]);
+    pictures("overview-calm", fixture::calm, &[]);
+    pictures("overview-starting", fixture::starting, &[]);
+    pictures("overview-stale", fixture::stale, &[]);
+}
+
+#[test]
+fn slos() {
+    pictures("slos", fixture::burning, &[Action::Go(Screen::Slos), Action::Step(2)]);
+    pictures("slo-detail", fixture::burning, &[Action::Open]);
+}
+
+#[test]
+fn incidents() {
+    pictures("incidents", fixture::burning, &[Action::Go(Screen::Incidents)]);
+    pictures("incident-detail", fixture::burning, &[Action::Go(Screen::Incidents), Action::Step(1), Action::Open]);
+}
+
+#[test]
+fn sources() {
+    pictures("sources", fixture::stale, &[Action::Go(Screen::Sources)]);
+}
+
+#[test]
+fn help() {
+    pictures("help", fixture::burning, &[Action::Help]);
+}
+
+#[test]
+fn prompts() {
+    let alert = [Action::NextPane, Action::Step(1), Action::Acknowledge];
+    pictures("prompt-alertmanager", fixture::burning, &alert);
+    pictures("prompt-own", fixture::burning, &[Action::Acknowledge]);
+}
+
+#[test]
+fn ascii_without_colour() {
+    let mut settings = fixture::settings();
+    settings.theme = settings.theme.at_depth(Depth::Mono);
+    settings.glyphs = Glyphs::Ascii;
+    let ui = ui(fixture::burning(), settings, (80, 24));
+    let shown = text(&ui);
+    assert!(shown.is_ascii(), "{shown}");
+    insta::assert_snapshot!("overview-ascii-80x24", shown);
+    let buffer = buffer(&ui);
+    let reversed = |y| (0..80).filter(|x| buffer[(*x, y)].modifier.contains(Modifier::REVERSED)).count();
+    assert!(reversed(0) > 8, "the chip stands out without colour");
+    assert_eq!(reversed(6), 79, "the selected row stands out without colour");
+    assert!(buffer.content.iter().all(|c| c.fg == ratatui::style::Color::Reset && c.bg == ratatui::style::Color::Reset));
+}
+
+#[test]
+fn too_small_says_so() {
+    insta::assert_snapshot!(text(&ui(fixture::burning(), fixture::settings(), (50, 4))), @r"
+     ● critical
+    burnwatch needs 60x15, this is 50x4
+    ");
+}
+
+#[test]
+fn the_join_command_stands_on_the_status_line() {
+    let mut settings = fixture::settings();
+    settings.footer_hint = Some(Text::clean("burnwatch --config /tmp/burnwatch-demo/burnwatch.toml"));
+    for size in SIZES {
+        let shown = text(&ui(fixture::burning(), settings.clone(), size));
+        assert!(shown.contains("join: burnwatch --config /tmp/burnwatch-demo/burnwatch.toml"), "{shown}");
+    }
+}
+
+#[test]
+fn hostile_and_wide_text_keeps_columns_straight() {
+    let mut snapshot = fixture::burning();
+    let row = std::sync::Arc::make_mut(&mut snapshot.slos[0]);
+    row.service = Text::clean("東京\u{202e}\x1b[31m支払いサービス");
+    let shown = buffer(&ui(snapshot, fixture::settings(), (120, 36)));
+    assert_eq!((shown[(29, 8)].symbol(), shown[(30, 8)].symbol()), (" ", "9"), "{shown:?}");
+    assert!(shown.content.iter().all(|c| !c.symbol().contains(char::is_control)));
+}
+
+#[test]
+fn every_size_draws_on_every_screen() {
+    let screens = [
+        vec![],
+        vec![Action::Help],
+        vec![Action::Go(Screen::Slos)],
+        vec![Action::Open],
+        vec![Action::Go(Screen::Incidents)],
+        vec![Action::Go(Screen::Incidents), Action::Open, Action::Step(30)],
+        vec![Action::Go(Screen::Sources)],
+        vec![Action::NextPane, Action::Acknowledge],
+        vec![Action::NextPane, Action::Acknowledge, Action::Note, Action::Paste("東京 ".repeat(40))],
+        vec![Action::Filter, Action::Type('(')],
+    ];
+    for snapshot in [fixture::burning, fixture::stale, fixture::starting] {
+        for actions in &screens {
+            let mut ui = ui(snapshot(), fixture::settings(), (80, 24));
+            actions.iter().for_each(|a| _ = update(&mut ui, a.clone(), fixture::now()));
+            for (w, h) in (0..130).step_by(7).flat_map(|w| (0..45).step_by(4).map(move |h| (w, h))).chain([(1, 1), (1000, 1), (1, 500)]) {
+                ui.resize(Rect::new(0, 0, w, h));
+                let mut buffer = Buffer::empty(ui.area);
+                let below = draw(&mut buffer, &ui, fixture::now());
+                ui.after_draw(below);
+                update(&mut ui, Action::Step(1), fixture::now());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_new_page_is_inverted_for_three_seconds() {
+    let mut ui = ui(fixture::calm(), fixture::settings(), (120, 36));
+    ui.take(fixture::burning().into(), fixture::now());
+    let inverted = |ui: &Ui, secs| {
+        let mut buffer = Buffer::empty(ui.area);
+        draw(&mut buffer, ui, fixture::now() + chrono::TimeDelta::seconds(secs));
+        (0..120).all(|x| buffer[(x, 8)].modifier.contains(Modifier::REVERSED))
+    };
+    assert!(inverted(&ui, 0));
+    assert!(!inverted(&ui, 3));
+}

@@ -1,0 +1,193 @@
+//! How figures are written, the same on every screen.
+//!
+//! Each is a small value with a `Display`, so that a cell is written without allocating. None of them ever shows an absence as a
+//! zero: what is not known is `—`.
+
+use std::fmt;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use chrono_tz::Tz;
+
+/// A burn rate: `18.2×`, no decimals from 100 on, `10k×` from 10,000 on, `—` if there is none.
+#[derive(Clone, Copy, Debug)]
+pub struct Burn(pub Option<f64>);
+
+impl fmt::Display for Burn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.filter(|v| v.is_finite()) {
+            None => f.write_str("—"),
+            Some(v) if v < 99.95 => write!(f, "{v:.1}×"),
+            Some(v) if v < 9_999.5 => write!(f, "{v:.0}×"),
+            Some(v) => write!(f, "{:.0}k×", v / 1e3),
+        }
+    }
+}
+
+/// A share as percent with a true minus: `34.2%`, `−12.4%`; from 1,000 on `−2.5k%`.
+#[derive(Clone, Copy, Debug)]
+pub struct Percent(pub f64);
+
+impl fmt::Display for Percent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = self.0 * 100.0;
+        if !value.is_finite() {
+            return f.write_str("—");
+        }
+        if value < 0.0 {
+            f.write_str("−")?;
+        }
+        match value.abs() {
+            v if v < 999.95 => write!(f, "{v:.1}%"),
+            v if v < 99_950.0 => write!(f, "{:.1}k%", v / 1e3),
+            v => write!(f, "{:.0}k%", v / 1e3),
+        }
+    }
+}
+
+/// A count: `12,431`; from 100,000 `124k`, from a million `1.2M`, from a billion `1.2G`.
+#[derive(Clone, Copy, Debug)]
+pub struct Count(pub f64);
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.0.is_finite() {
+            return f.write_str("—");
+        }
+        if self.0 < 0.0 {
+            f.write_str("−")?;
+        }
+        match self.0.abs() {
+            v if v < 999.5 => write!(f, "{v:.0}"),
+            v if v < 99_999.5 => {
+                let whole = v.round() as u64;
+                write!(f, "{},{:03}", whole / 1_000, whole % 1_000)
+            }
+            v if v < 999_500.0 => write!(f, "{:.0}k", v / 1e3),
+            v if v < 999.95e6 => write!(f, "{:.1}M", v / 1e6),
+            v => write!(f, "{:.1}G", v / 1e9),
+        }
+    }
+}
+
+/// How long ago, or how long: two units at most, `4s` `12m` `3h12m` `2d04h` `41d`. Never negative.
+#[derive(Clone, Copy, Debug)]
+pub struct Age {
+    secs: i64,
+    coarse: bool,
+}
+
+impl Age {
+    /// An age in seconds.
+    pub fn secs(secs: f64) -> Self {
+        Self { secs: secs.clamp(0.0, 1e15) as i64, coarse: false }
+    }
+    /// From `then` to `now`.
+    pub fn between(then: DateTime<Utc>, now: DateTime<Utc>) -> Self {
+        Self { secs: (now - then).num_seconds().max(0), coarse: false }
+    }
+    /// In steps, for lines where every byte counts: `<1m`, minutes, hours, days.
+    #[must_use]
+    pub const fn in_steps(mut self, coarse: bool) -> Self {
+        self.coarse = coarse;
+        self
+    }
+}
+
+impl fmt::Display for Age {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (s, m, h, d) = (self.secs, self.secs / 60, self.secs / 3_600, self.secs / 86_400);
+        match (self.coarse, s) {
+            (true, ..60) => f.write_str("<1m"),
+            (false, ..60) => write!(f, "{s}s"),
+            (true, ..3_600) if m >= 10 => write!(f, "{}m", m / 5 * 5),
+            (_, ..3_600) => write!(f, "{m}m"),
+            (true, ..86_400) => write!(f, "{h}h"),
+            (false, ..86_400) => write!(f, "{h}h{:02}m", m % 60),
+            (false, ..864_000) => write!(f, "{d}d{:02}h", h % 24),
+            _ => write!(f, "{d}d"),
+        }
+    }
+}
+
+/// A span to be read exactly: under an hour with its seconds, `14m47s`, else as an age.
+#[derive(Clone, Copy, Debug)]
+pub struct Span(pub f64);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let secs = self.0.clamp(0.0, 1e15) as i64;
+        if (60..3_600).contains(&secs) { write!(f, "{}m{:02}s", secs / 60, secs % 60) } else { Age::secs(self.0).fmt(f) }
+    }
+}
+
+/// A time of day: `14:20` within 24 hours, `Mon 09:00` within a week, else `12 Nov`.
+#[derive(Clone, Copy, Debug)]
+pub struct When {
+    /// The time.
+    pub at: DateTime<Utc>,
+    /// Seen from when.
+    pub now: DateTime<Utc>,
+    /// In which zone.
+    pub zone: Tz,
+    /// Whether a time within 24 hours has its seconds.
+    pub seconds: bool,
+}
+
+impl fmt::Display for When {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let local = self.at.with_timezone(&self.zone);
+        let apart = (self.now - self.at).abs();
+        if apart < TimeDelta::hours(24) {
+            local.format(if self.seconds { "%H:%M:%S" } else { "%H:%M" }).fmt(f)
+        } else if apart < TimeDelta::days(7) {
+            local.format("%a %H:%M").fmt(f)
+        } else {
+            local.format("%d %b").fmt(f)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_written_as_the_screen_book_says() {
+        for (value, text) in
+            [(Some(18.2), "18.2×"), (Some(99.94), "99.9×"), (Some(99.96), "100×"), (None, "—"), (Some(f64::NAN), "—"), (Some(2.5e4), "25k×")]
+        {
+            assert_eq!(Burn(value).to_string(), text);
+        }
+        for (value, text) in [(0.342, "34.2%"), (-0.124, "−12.4%"), (1.0, "100.0%"), (-25.0, "−2.5k%"), (-2500.0, "−250k%")] {
+            assert_eq!(Percent(value).to_string(), text);
+        }
+        for (value, text) in
+            [(0.0, "0"), (999.7, "1,000"), (12_431.0, "12,431"), (99_999.9, "100k"), (124_000.0, "124k"), (1.24e6, "1.2M"), (-12.0, "−12")]
+        {
+            assert_eq!(Count(value).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn ages_have_two_units_at_most() {
+        for (secs, text, coarse) in [
+            (-3, "0s", "<1m"),
+            (4, "4s", "<1m"),
+            (779, "12m", "10m"),
+            (11_520, "3h12m", "3h"),
+            (187_200, "2d04h", "2d"),
+            (3_542_400, "41d", "41d"),
+        ] {
+            let age = Age::secs(f64::from(secs));
+            assert_eq!((age.to_string().as_str(), age.in_steps(true).to_string().as_str()), (text, coarse));
+        }
+        assert_eq!((Span(887.9).to_string(), Span(4.0).to_string(), Span(7_300.0).to_string()), ("14m47s".into(), "4s".into(), "2h01m".into()));
+    }
+
+    #[test]
+    fn times_say_the_day_when_it_is_another() {
+        let now: DateTime<Utc> = "2026-11-19T13:32:08Z".parse().unwrap();
+        let when = |back: i64| When { at: now - TimeDelta::hours(back), now, zone: chrono_tz::Europe::Berlin, seconds: false }.to_string();
+        assert_eq!((when(0), when(23), when(48), when(300)), ("14:32".into(), "15:32".into(), "Tue 14:32".into(), "07 Nov".into()));
+    }
+}
