@@ -13,4 +13,4 @@
 pub mod cli;
 pub mod config;
 pub mod domain;
-pub mod sources;
+pub mod tui;
