@@ -7,8 +7,10 @@ use clap::{Args, Parser, Subcommand};
 /// A reliability cockpit for the terminal: what burns, since when, who has it, what to do next.
 #[derive(Debug, Parser)]
 #[command(name = "burnwatch", version, disable_help_subcommand = true, max_term_width = 100)]
-#[command(after_help = "Without a command the cockpit opens. Exit codes: 0 yes, done, ok; 1 no, refused, problems found, status warning or \
-                        critical; 2 could not tell or not delivered; 64 wrong usage.")]
+#[command(
+    after_help = "Without a command the cockpit opens. Exit codes: 0 yes, done, ok; 1 no, refused, problems found, status warning or \
+                        critical; 2 could not tell or not delivered; 64 wrong usage."
+)]
 pub struct Cli {
     /// What to do; the cockpit if nothing is said
     #[command(subcommand)]
@@ -21,7 +23,7 @@ pub struct Cli {
 /// What every command understands.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Common {
-    /// Configuration file [default: $BURNWATCH_CONFIG, then the user's, /etc/burnwatch/, ./burnwatch.toml]
+    /// Configuration file [default: `$BURNWATCH_CONFIG`, then the user's, /etc/burnwatch/, ./burnwatch.toml]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Another folder for the store than the configured one
@@ -60,7 +62,7 @@ pub struct Look {
 pub enum Command {
     /// The cockpit on a practice fleet: nothing to install, nothing left behind
     Demo,
-    /// Every mistake of the configuration at file:line:column
+    /// Every mistake of the configuration with its file, line and column
     Check {
         /// Also ask each source once and say what it found
         #[arg(long)]

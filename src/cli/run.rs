@@ -9,7 +9,9 @@ use anyhow::Result;
 use clap::Parser;
 
 use super::{
-    acts, args::{Cli, Command, StoreCommand}, check, demo, status, store, watch,
+    acts,
+    args::{Cli, Command, StoreCommand},
+    check, demo, status, store, watch,
 };
 
 /// How the program ends.

@@ -3,9 +3,7 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 
-use crate::domain::{
-    Ack, Delivery, Freshness, Grade, Incident, SloRow, Snapshot, SourceRow, Status, Verdict,
-};
+use crate::domain::{Ack, Delivery, Freshness, Grade, Incident, SloRow, Snapshot, SourceRow, Status, Verdict};
 
 /// Version of the JSON shape.
 const VERSION: u32 = 1;
@@ -116,7 +114,8 @@ fn slo_line(snapshot: &Snapshot, row: &SloRow, id: usize, state: usize) -> Strin
     let windows = row.definition.windows();
     let burns = windows.iter().filter(|w| **w != row.definition.period).map(|w| format!("{w} {:>6}", burn(row.burn(*w))));
     let left = row.budget_left().map_or_else(|| "—".to_owned(), crate::cli::figures::percent);
-    let covered = row.covered.filter(|c| *c < 0.95).map(|c| format!(" ({} of {} seen)", crate::cli::figures::percent(c), row.definition.period));
+    let covered =
+        row.covered.filter(|c| *c < 0.95).map(|c| format!(" ({} of {} seen)", crate::cli::figures::percent(c), row.definition.period));
     let age = row.now().map(|f| format!("{} old", crate::cli::figures::span((snapshot.at - f.as_of).as_seconds_f64())));
     format!(
         "  {:<id$}  {:<state$}  left {left:>7}{}  {}  {}",

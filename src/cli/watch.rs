@@ -47,9 +47,8 @@ pub fn look_for_terminal() -> Result<()> {
 fn settings(setup: &Setup, common: &Common, theme: Option<&str>, footer_hint: Option<Text>) -> Result<tui::Settings> {
     let var = |name: &str| environment(name).map(|v| v.to_string_lossy().into_owned());
     let name = theme.unwrap_or("night");
-    let theme = tui::Theme::named(name).ok_or_else(|| {
-        anyhow::anyhow!("there is no theme `{name}`; there are {}", tui::Theme::names().collect::<Vec<_>>().join(", "))
-    })?;
+    let theme = tui::Theme::named(name)
+        .ok_or_else(|| anyhow::anyhow!("there is no theme `{name}`; there are {}", tui::Theme::names().collect::<Vec<_>>().join(", ")))?;
     Ok(tui::Settings {
         name: setup.plan.name.clone(),
         time_zone: setup.plan.time_zone,

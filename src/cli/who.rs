@@ -24,7 +24,8 @@ pub fn identify(people: &[Person], login: &str, vague: bool, named: Option<&str>
         return Actor { name: Text::from(named.unwrap_or(login)), verified: false };
     }
     let known = people.iter().find(|p| p.login.as_deref() == Some(login));
-    let name = known.map_or_else(|| if people.is_empty() { Text::from(login) } else { Text::from(format!("{login} (unknown)")) }, |p| p.name.clone());
+    let name = known
+        .map_or_else(|| if people.is_empty() { Text::from(login) } else { Text::from(format!("{login} (unknown)")) }, |p| p.name.clone());
     Actor { name, verified: true }
 }
 

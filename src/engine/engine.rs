@@ -28,8 +28,8 @@ use super::{
 };
 use crate::{
     domain::{
-        Act, ActId, Actor, Effect, Entry, Episode, Event, Grade, Lane, LeaseView, Outcome, Plan, Question, Reading, Request, SloId, Snapshot,
-        StoreState, Target, Text, Toast, What, Window,
+        Act, ActId, Actor, Effect, Entry, Episode, Event, Grade, Lane, LeaseView, Outcome, Plan, Question, Reading, Request, SloId,
+        Snapshot, StoreState, Target, Text, Toast, What, Window,
     },
     sources::Source,
     store::{ChangeWatch, Holder, Lease, Store, StoreError, changes},
@@ -137,7 +137,8 @@ pub async fn once(setup: &Setup) -> Snapshot {
     let polls = rows.map(|(row, source)| async move { (row, source, poll_once(&setup.plan, row, source.as_ref(), &setup.clock).await) });
     for (row, source, readings) in futures::future::join_all(polls).await {
         for raw in readings {
-            let (reading, growth) = if is_raw(source.gives(), &raw) { grow(&mut ledger, setup, row, &raw, &|_, _| true) } else { (raw, None) };
+            let (reading, growth) =
+                if is_raw(source.gives(), &raw) { grow(&mut ledger, setup, row, &raw, &|_, _| true) } else { (raw, None) };
             if let (Some(store), Some(epoch)) = (&setup.store, epoch) {
                 drop(write(store, epoch, &reading, growth.as_ref()));
             }
@@ -490,7 +491,8 @@ impl Core {
 
     /// A holder that gets no answer three times in a row from anyone lets another cockpit try.
     fn stand_down(&mut self) {
-        let failing = !self.snapshot.sources.is_empty() && self.snapshot.sources.iter().all(|s| s.failures >= 3 && s.failures.is_multiple_of(3));
+        let failing =
+            !self.snapshot.sources.is_empty() && self.snapshot.sources.iter().all(|s| s.failures >= 3 && s.failures.is_multiple_of(3));
         if let (true, Some(epoch), Some(store)) = (failing, self.epoch, self.setup.store.clone()) {
             drop(store.release(&self.setup.holder, epoch));
             self.bench = Some(Instant::now() + pace(&self.setup.plan));
@@ -584,7 +586,10 @@ impl Core {
     fn ended(&mut self, entry: Option<Entry>, act: &ActId) {
         self.in_flight.remove(act);
         let Some(entry) = entry else {
-            return self.toast(true, "how an act ended could not be written to the journal; it is looked after when the journal can be written".into());
+            return self.toast(
+                true,
+                "how an act ended could not be written to the journal; it is looked after when the journal can be written".into(),
+            );
         };
         if let What::Ended { outcome } = &entry.what
             && entry.who == self.setup.me

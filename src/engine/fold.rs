@@ -14,7 +14,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::domain::{
     Alerts, Answer, Cell, Definition, DefinitionId, Entry, Episode, Event, EventCounts, Fault, FaultClass, Figure, Freshness, Grade, Group,
-    GroupCounts, History, Lane, Part, Plan, Reading, RuleState, SloRow, Snapshot, SourcePlan, SourceRow, State, Text, Verdict, Want,
+    GroupCounts, History, Lane, Part, Plan, Points, Reading, RuleState, SloRow, Snapshot, SourcePlan, SourceRow, State, Text, Verdict,
+    Want,
 };
 
 /// Journal entries kept for the screen.
@@ -289,13 +290,7 @@ fn worse(a: Cell, b: Cell) -> Cell {
 }
 
 /// A fetched past fills the cells in which nothing was seen yet.
-fn history(
-    next: &mut Snapshot,
-    index: &mut Index,
-    definition: &Arc<Definition>,
-    asked: &[Group],
-    rows: &[(Group, Vec<(DateTime<Utc>, Option<EventCounts>)>)],
-) {
+fn history(next: &mut Snapshot, index: &mut Index, definition: &Arc<Definition>, asked: &[Group], rows: &[(Group, Points)]) {
     for (group, points) in rows {
         let Some(row) = index.row(&mut next.slos, definition, group) else { continue };
         let objective = row.objective;
@@ -326,7 +321,8 @@ fn rules(next: &mut Snapshot, definition: &Arc<Definition>) {
         }
         for grade in [Grade::Page, Grade::Ticket] {
             let of_grade = |states: &[RuleState]| {
-                let firing: Vec<_> = states.iter().zip(&definition.rules).filter(|(_, r)| r.grade == grade).map(|(s, _)| s.firing).collect();
+                let firing: Vec<_> =
+                    states.iter().zip(&definition.rules).filter(|(_, r)| r.grade == grade).map(|(s, _)| s.firing).collect();
                 if firing.contains(&Some(true)) { Some(true) } else { firing.iter().all(|f| *f == Some(false)).then_some(false) }
             };
             episode(&mut next.episodes, row, grade, of_grade(&was), of_grade(&said));

@@ -15,8 +15,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
     domain::{
-        Answer, Counter, Definition, DefinitionId, EventCounts, Group, GroupCounts, History, Interval, Part, Plan, Reading, Scraped, SourcePlan, Text,
-        Want, Window,
+        Answer, Counter, Definition, DefinitionId, EventCounts, Group, GroupCounts, History, Interval, Part, Plan, Points, Reading,
+        Scraped, SourcePlan, Text, Want, Window,
     },
     store::{Bucket, LastCounters},
 };
@@ -129,7 +129,7 @@ impl Ledger {
     }
 
     /// The sparkline's past: counts over the shortest window at each cell's end.
-    pub fn history(&self, definition: &Definition, now: DateTime<Utc>) -> Vec<(Group, Vec<(DateTime<Utc>, Option<EventCounts>)>)> {
+    pub fn history(&self, definition: &Definition, now: DateTime<Utc>) -> Vec<(Group, Points)> {
         let last = now.timestamp().div_euclid(History::CELL) * History::CELL;
         let ends = (0..History::KEEP as i64).rev().filter_map(|i| DateTime::from_timestamp(last - i * History::CELL, 0));
         let ends: Vec<_> = ends.collect();

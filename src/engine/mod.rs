@@ -20,4 +20,3 @@ pub use ledger::{Growth, Ledger, counted, past};
 pub use perform::{Acting, Chore, Missing, Refusal, act_id, chores};
 pub use poller::{Polled, Poller, backoff, poll_once};
 pub use schedule::{Answered, Interest, schedule};
-

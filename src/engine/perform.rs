@@ -5,17 +5,15 @@
 //! answer was lost is `unknown` and read back before it is tried again; what is tried again carries the same act id, so that it can be
 //! found.
 
-use std::{
-    collections::HashMap,
-    fmt,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
-    domain::{Act, ActId, Actor, Delivery, Effect, Entry, Incident, IncidentId, Outcome, Plan, Release, Snapshot, Target, Text, Thread, Verb, What},
+    domain::{
+        Act, ActId, Actor, Delivery, Effect, Entry, Incident, IncidentId, Outcome, Plan, Release, Snapshot, Target, Text, Thread, Verb,
+        What,
+    },
     sources::{Order, Source},
     store::{JournalError, Store},
 };
@@ -125,7 +123,7 @@ impl Acting {
                 },
                 at: first.at.format("%H:%M:%S UTC").to_string(),
             },
-            other => Refusal::NoJournal(other.to_string()),
+            JournalError::Store(error) => Refusal::NoJournal(error.to_string()),
         })
     }
 
@@ -199,7 +197,8 @@ pub fn chores(snapshot: &Snapshot, plan: &Plan, missing: &mut Missing, now: Date
         if !thread.open.is_empty() {
             continue;
         }
-        let title = snapshot.latest.iter().rev().find(|e| e.subject == *subject).map_or_else(|| Text::from(subject.as_str()), |e| e.title.clone());
+        let title =
+            snapshot.latest.iter().rev().find(|e| e.subject == *subject).map_or_else(|| Text::from(subject.as_str()), |e| e.title.clone());
         let chore = |effect| Chore::New { subject: subject.clone(), title: title.clone(), seen: thread.version, effect };
         match snapshot.incident(subject).filter(|i| Some(i.occurrence()) == ack.occurrence) {
             Some(incident) => chores.extend(extension(ack, incident, plan, now).map(chore)),

@@ -104,7 +104,8 @@ fn metrics(plan: &Plan, source: &SourcePlan, answered: &Answered, interest: &Int
 }
 
 fn past(definition: &Arc<Definition>, answered: &Answered, interest: &Interest, at: DateTime<Utc>) -> Option<Want> {
-    let lacks = interest.history.iter().filter(|(d, g)| *d == definition.id && !answered.0.contains_key(&Key::History(d.clone(), g.clone())));
+    let lacks =
+        interest.history.iter().filter(|(d, g)| *d == definition.id && !answered.0.contains_key(&Key::History(d.clone(), g.clone())));
     let groups: Vec<Group> = lacks.map(|(_, g)| g.clone()).take(100).collect();
     let step = Window::from_secs(History::CELL.unsigned_abs())?;
     let to = DateTime::from_timestamp(at.timestamp().div_euclid(History::CELL) * History::CELL, 0)?;
@@ -183,7 +184,8 @@ mod tests {
     #[test]
     fn long_windows_are_asked_seldom() {
         let hour: Vec<_> = asked(60).into_iter().collect();
-        let expected = [("1d", 12), ("1h", 240), ("2h", 240), ("30d", 2), ("30m", 240), ("3d", 4), ("5m", 240), ("6h", 240), ("Presence", 240)];
+        let expected =
+            [("1d", 12), ("1h", 240), ("2h", 240), ("30d", 2), ("30m", 240), ("3d", 4), ("5m", 240), ("6h", 240), ("Presence", 240)];
         assert_eq!(hour, expected.map(|(name, times)| (name.to_owned(), times)));
     }
 

@@ -5,8 +5,8 @@ use std::{collections::HashMap, sync::Arc};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::domain::{
-    ACK_PREFIX, Ack, Actor, Alerts, Delivery, Episode, FiringAlert, Freshness, Grade, Incident, IncidentId, Labels, Link, Origin, Plan, Severity,
-    Silence, Snapshot, SourceName, Status, Target, Text, Thread, Untrusted,
+    ACK_PREFIX, Ack, Actor, Alerts, Delivery, Episode, FiringAlert, Freshness, Grade, Incident, IncidentId, Labels, Link, Origin, Plan,
+    Severity, Silence, SloRow, Snapshot, SourceName, Status, Target, Text, Thread, Untrusted,
 };
 
 /// How long after an acknowledgement its silence may be missing from what the Alertmanager lists.
@@ -45,8 +45,11 @@ fn of_alert(
 ) -> Incident {
     let id = IncidentId::new(&format!("{source}:{}", alert.fingerprint));
     let thread = snapshot.threads.get(&id);
-    let (acks, others): (Vec<&Silence>, Vec<&Silence>) =
-        alert.silenced_by.iter().filter_map(|s| silences.get(s.as_str()).copied()).partition(|s| s.comment.as_str().starts_with(ACK_PREFIX));
+    let (acks, others): (Vec<&Silence>, Vec<&Silence>) = alert
+        .silenced_by
+        .iter()
+        .filter_map(|s| silences.get(s.as_str()).copied())
+        .partition(|s| s.comment.as_str().starts_with(ACK_PREFIX));
     let unlisted = alert.silenced_by.len() > acks.len() + others.len();
     let answered = snapshot.source(source).and_then(|s| s.last_success);
     let held = thread.and_then(|t| ours(t, alert.starts_at, now)).filter(|ack| carried(ack, alerts, answered));
@@ -107,9 +110,8 @@ fn ours(thread: &Thread, occurrence: DateTime<Utc>, now: DateTime<Utc>) -> Optio
 /// When an acknowledgement ends of itself.
 fn end(ack: &Ack) -> Option<DateTime<Utc>> {
     match ack.target {
-        Target::Journal => ack.lapses,
         Target::Alertmanager { .. } if ack.delivery == Delivery::Done => ack.until,
-        Target::Alertmanager { .. } => ack.lapses,
+        Target::Alertmanager { .. } | Target::Journal => ack.lapses,
     }
 }
 
@@ -143,15 +145,25 @@ fn theirs(silence: &Silence, source: &SourceName, labels: &Labels) -> Ack {
     }
 }
 
+/// How fast, as part of a title.
+fn pace(row: &SloRow) -> String {
+    match row.now().and_then(|f| f.burn) {
+        Some(burn) if burn.0 < 99.95 => format!(" {:.1}×", burn.0),
+        Some(burn) => format!(" {:.0}×", burn.0),
+        None => String::new(),
+    }
+}
+
 fn of_episode(snapshot: &Snapshot, plan: &Plan, episode: &Episode, now: DateTime<Utc>) -> Option<Incident> {
     let row = snapshot.slos.iter().find(|r| r.id == episode.slo)?;
     let id = IncidentId::new(&format!("{}:{}", episode.slo, episode.grade.word()));
     let thread = snapshot.threads.get(&id);
     let ack = thread.and_then(|t| ours(t, episode.seen_at, now));
-    let stale = plan.source(&row.definition.source).is_none() || row.state >= crate::domain::State::Unknown && row.firing().is_none()
+    let stale = plan.source(&row.definition.source).is_none()
+        || row.state >= crate::domain::State::Unknown && row.firing().is_none()
         || matches!(row.state, crate::domain::State::Stale | crate::domain::State::NoData);
     Some(Incident {
-        title: Text::from(format!("{} {} burning", row.service, row.definition.name)),
+        title: Text::from(format!("{}: {} budget burning{}", row.service, row.definition.name, pace(row))),
         severity: Severity::of(episode.grade),
         service: Some(row.service.clone()),
         status: if ack.is_some() { Status::Acknowledged } else { Status::Triggered },
