@@ -1,5 +1,7 @@
 //! Where a backend is, and the login that an address may hold: kept apart, so that no message can show it.
 
+use std::fmt::{self, Write};
+
 use reqwest::header::HeaderValue;
 use sha2::{Digest, Sha256};
 use url::{Host, Url};
@@ -51,7 +53,7 @@ impl Address {
     /// The address as it may be shown and told from others: a query, which may hold a secret, is replaced by a short hash of it.
     pub fn shown(&self) -> Text {
         let mut url = self.url.clone();
-        let query = url.query().map(|q| Sha256::digest(q).iter().take(3).map(|b| format!("{b:02x}")).collect::<String>());
+        let query = url.query().map(|q| hex(Sha256::digest(q).iter().take(3)));
         url.set_query(None);
         Text::clean(&query.map_or_else(|| url.to_string(), |hash| format!("{url}?#{hash}")))
     }
@@ -78,10 +80,19 @@ impl Address {
     }
 }
 
-impl std::fmt::Debug for Address {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        std::fmt::Debug::fmt(&self.shown(), f)
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.shown(), f)
     }
+}
+
+/// Bytes as two hexadecimal digits each.
+pub fn hex<'a>(bytes: impl Iterator<Item = &'a u8>) -> String {
+    bytes.fold(String::new(), |mut out, byte| {
+        // Writing to a text cannot fail.
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
 }
 
 /// Host and port of an address, as they may be shown.

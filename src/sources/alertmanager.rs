@@ -13,8 +13,8 @@ use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
 use super::{
-    address::Address,
-    failure::Failure,
+    address::{Address, hex},
+    failure::{Failure, json_trouble},
     http::{Call, Http},
     settings::{AlertmanagerSettings, BadSettings, Deadlines},
     source::{Gives, Lanes, Now, Piece, Responder, Source, Turn},
@@ -109,14 +109,15 @@ fn matchers(text: &str) -> Result<Vec<Matcher>, BadSettings> {
 
 /// JSON of an Alertmanager; Go writes an empty list as `null` at times.
 pub(super) fn decode<T: DeserializeOwned>(source: &SourceName, body: &[u8]) -> Result<Option<T>, Failure> {
-    let bad =
-        |e| Failure::malformed(source, &format!("the answer is not what an Alertmanager sends ({e}); check `url` and proxies before it"));
+    let bad = |e| {
+        let what = format!("the answer is not what an Alertmanager sends ({}); check `url` and proxies before it", json_trouble(&e));
+        Failure::malformed(source, &what)
+    };
     serde_json::from_slice(body).map_err(bad)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
-#[derive(Default)]
 struct WireAlert {
     #[serde(deserialize_with = "or_default")]
     labels: Labels,
@@ -165,7 +166,7 @@ fn fingerprint(labels: &Labels) -> String {
         hash.update(value.raw());
         hash.update([0xff]);
     }
-    hash.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect()
+    hex(hash.finalize().iter().take(8))
 }
 
 /// A silence as it travels.

@@ -31,7 +31,7 @@ pub fn build(settings: &HttpSettings, addresses: &[Address], accept: &'static st
     if addresses.iter().all(Address::is_loopback) {
         builder = builder.no_proxy();
     }
-    if addresses.iter().any(|a| a.is_tls()) {
+    if addresses.iter().any(Address::is_tls) {
         builder = builder.tls_certs_merge(authorities(settings)?).tls_danger_accept_invalid_certs(settings.insecure);
         if let Some(identity) = identity(settings)? {
             builder = builder.identity(identity);

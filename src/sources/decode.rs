@@ -12,7 +12,7 @@ use serde::{
 };
 
 use super::{
-    failure::shorten,
+    failure::{json_trouble, shorten},
     promql::{COVERED, LOOKS, PART, TAG, TOTAL},
 };
 use crate::domain::{Definition, EventCounts, Group, GroupCounts, Interval, Side, Sli, Text, Untrusted, Window};
@@ -172,7 +172,7 @@ impl<'a, T: Default> Table<'a, T> {
     fn new(definition: &'a Definition) -> Self {
         Self { by: &definition.by, places: HashMap::new(), rows: Vec::new(), spare: T::default() }
     }
-    /// The row of the group that a line belongs to. A label that is missing counts as empty, as in PromQL.
+    /// The row of the group that a line belongs to. A label that is missing counts as empty, as it does there.
     fn row(&mut self, line: &'a Line<'_>) -> &mut T {
         let value = |label: &String| line.metric.get(label).unwrap_or_default();
         let key = match self.by {
@@ -200,7 +200,7 @@ fn instant(secs: f64) -> Option<DateTime<Utc>> {
 }
 
 fn lines(body: &[u8]) -> Result<(Vec<Line<'_>>, Option<Text>), BadAnswer> {
-    let envelope: Envelope<'_> = serde_json::from_slice(body).map_err(|e| BadAnswer::Shape(shorten(&e.to_string())))?;
+    let envelope: Envelope<'_> = serde_json::from_slice(body).map_err(|e| BadAnswer::Shape(json_trouble(&e)))?;
     if envelope.status != "success" {
         let kind = envelope.error_type.map_or_else(String::new, |k| format!("{}: ", k.0));
         return Err(BadAnswer::Said(shorten(&format!("{kind}{}", envelope.error.map_or(Cow::Borrowed("no reason given"), |e| e.0)))));

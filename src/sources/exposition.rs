@@ -1,6 +1,6 @@
 //! The Prometheus text format 0.0.4, read line by line without copying.
 //!
-//! Format: "Exposition formats" in the Prometheus documentation. OpenMetrics is read as far as it is the same: `# EOF` is a comment, an
+//! Format: "Exposition formats" in the Prometheus documentation. `OpenMetrics` is read as far as it is the same: `# EOF` is a comment, an
 //! exemplar behind a value is passed over, a timestamp may have decimals. A line that is not understood is an error that names it; what
 //! to make of that is the caller's. No input makes it panic.
 
@@ -13,7 +13,7 @@ pub struct Sample<'a> {
     pub name: &'a str,
     /// Its value; NaN and the infinities are legal.
     pub value: f64,
-    /// When it was taken, as written (milliseconds in 0.0.4, seconds in OpenMetrics); `None` for now.
+    /// When it was taken, as written (milliseconds in 0.0.4, seconds in `OpenMetrics`); `None` for now.
     pub timestamp: Option<f64>,
     labels: &'a str,
 }
@@ -188,7 +188,9 @@ mod tests {
 
     use super::*;
 
-    fn one(line: &str) -> Result<(String, Vec<(String, String)>, f64, Option<f64>), BadLine> {
+    type Read = (String, Vec<(String, String)>, f64, Option<f64>);
+
+    fn one(line: &str) -> Result<Read, BadLine> {
         let text = format!("{line}\n");
         let sample = parse(text.as_bytes()).next().unwrap()?;
         let labels = sample.labels().map(|(n, v)| (n.to_owned(), v.into_owned())).collect();

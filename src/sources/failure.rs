@@ -84,6 +84,16 @@ pub fn is_tls(error: &reqwest::Error) -> bool {
     words.contains("certificate") || words.contains("alert") || (error.is_connect() && !by_system)
 }
 
+/// What is wrong with JSON, and where; never what stands there.
+pub fn json_trouble(error: &serde_json::Error) -> String {
+    let what = match error.classify() {
+        serde_json::error::Category::Eof => "it is cut off",
+        serde_json::error::Category::Data => "it has another shape",
+        serde_json::error::Category::Syntax | serde_json::error::Category::Io => "it is no JSON",
+    };
+    format!("{what}, line {} column {}", error.line(), error.column())
+}
+
 /// Whether a body is a web page, whatever its type says.
 pub fn looks_like_html(body: &[u8]) -> bool {
     let start = body.trim_ascii_start();

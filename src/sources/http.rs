@@ -89,7 +89,8 @@ impl Http {
     /// Make one call within `limit`.
     pub async fn call(&self, to: &Address, call: Call<'_>, limit: Duration, now: Now<'_>) -> Result<Good, Failure> {
         timeout(limit, self.exchange(to, call, now)).await.unwrap_or_else(|_| {
-            let what = format!("no whole answer from {} within {limit:?}; look at its load, or raise the timeout", to.host());
+            let what =
+                format!("no whole answer from {} within {:.1} s; look at its load, or raise the timeout", to.host(), limit.as_secs_f64());
             Err(Failure::new(&self.source, FaultClass::Timeout, Reached::Perhaps, &what))
         })
     }
@@ -177,40 +178,55 @@ impl Http {
 
     /// An answer that is a refusal.
     async fn refused(&self, to: &Address, response: Response, now: DateTime<Utc>) -> Failure {
-        let (status, host) = (response.status(), to.host());
         let wait = response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()).and_then(|v| retry_after(v, now));
         let target = response.headers().get(LOCATION).and_then(|v| v.to_str().ok()).and_then(|v| to.url().join(v).ok());
+        let status = response.status();
         let body = timeout(REFUSAL_WAIT, self.body(response, REFUSAL)).await.ok().and_then(Result::ok).unwrap_or_default();
-        let said = self.secrets.iter().fold(excerpt(&body), |said, secret| said.replace(secret, "***"));
-        let (class, what) = match status {
+        let body = self.secrets.iter().fold(String::from_utf8_lossy(&body).into_owned(), |body, secret| body.replace(secret, "***"));
+        let refusal = Refusal { status, target: target.map(|url| host_of(&url)), wait, said: excerpt(body.as_bytes()) };
+        let (class, what) = refusal.words(self.known || to.login().is_some());
+        let what = format!("{} {what}", to.host());
+        Failure::new(&self.source, class, Reached::Answered(status.as_u16()), &what).said(refusal.said, wait)
+    }
+}
+
+/// What a backend that refuses has told.
+struct Refusal {
+    status: StatusCode,
+    /// The host that it points to.
+    target: Option<String>,
+    /// Seconds to wait.
+    wait: Option<u64>,
+    said: String,
+}
+
+impl Refusal {
+    /// Its class, and in words what the backend did and the next step; `known` if we said who we are.
+    fn words(&self, known: bool) -> (FaultClass, String) {
+        let code = self.status.as_u16();
+        match self.status {
             s if s.is_redirection() => {
-                let target = target.map_or_else(|| "nowhere".to_owned(), |url| host_of(&url));
-                (
-                    FaultClass::Redirected,
-                    format!(
-                        "{host} redirects to {target} (HTTP {}), which is not followed; set `url` to the final address",
-                        status.as_u16()
-                    ),
-                )
+                let target = self.target.as_deref().unwrap_or("nowhere");
+                let what = format!("redirects to {target} (HTTP {code}), which is not followed; set `url` to the final address");
+                (FaultClass::Redirected, what)
             }
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if self.known || to.login().is_some() => (
-                FaultClass::Unauthorized,
-                format!("{host} refused our credentials (HTTP {}); check the token or password and its rights", status.as_u16()),
-            ),
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => (
-                FaultClass::Unauthorized,
-                format!("{host} asks for credentials (HTTP {}) and none are set; set token_file or password_file", status.as_u16()),
-            ),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if known => {
+                let what = format!("refused our credentials (HTTP {code}); check the token or password and its rights");
+                (FaultClass::Unauthorized, what)
+            }
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                let what = format!("asks for credentials (HTTP {code}) and none are set; set token_file or password_file");
+                (FaultClass::Unauthorized, what)
+            }
             StatusCode::TOO_MANY_REQUESTS => {
-                let asked = wait.map_or_else(String::new, |secs| format!(" and asks us to wait {secs} s"));
-                (FaultClass::RateLimited, format!("{host} was asked too often (HTTP 429){asked}; raise `every`"))
+                let asked = self.wait.map_or_else(String::new, |secs| format!(" and asks us to wait {secs} s"));
+                (FaultClass::RateLimited, format!("was asked too often (HTTP {code}){asked}; raise `every`"))
             }
             s => {
-                let colon = if said.is_empty() { "" } else { ": " };
-                (FaultClass::Rejected, format!("{host} refused the request (HTTP {}){colon}{said}; {}", s.as_u16(), next_step(s)))
+                let colon = if self.said.is_empty() { "" } else { ": " };
+                (FaultClass::Rejected, format!("refused the request (HTTP {code}){colon}{}; {}", self.said, next_step(s)))
             }
-        };
-        Failure::new(&self.source, class, Reached::Answered(status.as_u16()), &what).said(said, wait)
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Prometheus and what speaks like it: VictoriaMetrics, Thanos, Mimir.
+//! Prometheus and what speaks like it: `VictoriaMetrics`, Thanos, Mimir.
 //!
 //! Every want is one request, at an instant that we name, so that a figure's `as_of` is exact. Questions go by POST, which has room for
 //! long ones, and by GET for good once a server has refused POST with 405.
@@ -176,7 +176,7 @@ fn stamp(at: DateTime<Utc>) -> String {
 
 /// How long the server should go on: no longer than we wait.
 fn patience(left: Duration) -> String {
-    format!("{}s", left.as_secs().saturating_add(1))
+    format!("{}s", left.as_millis().div_ceil(1_000).max(1))
 }
 
 /// Both ends on multiples of `step`, so that lines do not jitter, and no more points than a server gives.

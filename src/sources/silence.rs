@@ -69,9 +69,10 @@ impl Responder for Alertmanager {
                 }
             }
             Effect::Release { silence, ack, .. } => {
-                match silences.iter().any(|s| !over(s) && (silence.as_ref() == Some(&s.id) || marked(s, ack))) {
-                    false => Outcome::Done { receipt: None },
-                    true => absent(true, "the silence is still there; its end is sent again"),
+                if silences.iter().any(|s| !over(s) && (silence.as_ref() == Some(&s.id) || marked(s, ack))) {
+                    absent(true, "the silence is still there; its end is sent again")
+                } else {
+                    Outcome::Done { receipt: None }
                 }
             }
         }

@@ -133,7 +133,13 @@ impl Lanes {
             let long = if turn.lane == Lane::Long { self.long.acquire().await.ok() } else { None };
             Place { _long: long, _any: self.all.acquire().await.ok() }
         };
-        let late = || Failure::unsent(source, FaultClass::Timeout, &format!("the questions before this one took all of {:?}", turn.limit));
+        let late = || {
+            Failure::unsent(
+                source,
+                FaultClass::Timeout,
+                &format!("the questions before this one took all of {:.1} s; look at the server's load", turn.limit.as_secs_f64()),
+            )
+        };
         timeout_at(turn.start + turn.limit, wait).await.map_err(|_| late())
     }
 }
@@ -145,7 +151,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_long_question_never_takes_the_last_place() {
         let (lanes, source) = (Lanes::new(), SourceName::new("prom"));
-        let deadlines = Deadlines { short: Duration::from_secs(5), long: Duration::from_secs(60) };
+        let deadlines = Deadlines { short: Duration::from_secs(5), long: Duration::from_mins(1) };
         let turn = |lane| Turn::begin(lane, deadlines, &DateTime::<Utc>::default);
         let _long = lanes.enter(&source, &turn(Lane::Long)).await.unwrap();
         let second = turn(Lane::Long);

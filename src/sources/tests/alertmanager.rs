@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{
     super::{Alertmanager, AlertmanagerSettings, Order, Responder, Source},
     fixture, line,
-    stand_in::{Say, StandIn, deadlines, http, noon, patient},
+    stand_in::{Say, StandIn, deadlines, http, patient, sunday},
 };
 use crate::domain::{ActId, Actor, Alerts, Answer, Ask, Effect, FaultClass, Labels, Lane, Outcome, Part, Release, Target, Text, Want};
 
@@ -24,7 +24,7 @@ async fn says(alerts: impl AsRef<[u8]>, silences: impl AsRef<[u8]>) -> StandIn {
     StandIn::new(move |request| Say::json(if line(request).contains("/alerts") { &alerts } else { &silences })).await
 }
 async fn poll(source: &Alertmanager) -> Part {
-    source.poll(&Ask { wants: vec![Want::Alerts] }, Lane::Short, &noon).await.parts.remove(0)
+    source.poll(&Ask { wants: vec![Want::Alerts] }, Lane::Short, &sunday).await.parts.remove(0)
 }
 fn alerts(part: Part) -> Alerts {
     match part.outcome {
@@ -84,7 +84,7 @@ async fn what_servers_leave_out_is_absent_and_no_error() {
     let server = says(odd.to_string(), silences.to_string()).await;
     let found = alerts(poll(&source(&server)).await);
     assert_eq!(found.alerts.len(), 3);
-    assert_eq!((found.alerts[0].starts_at, found.alerts[0].fingerprint.as_str().len()), (noon(), 16));
+    assert_eq!((found.alerts[0].starts_at, found.alerts[0].fingerprint.as_str().len()), (sunday(), 16));
     let last = &found.alerts[2];
     let started: DateTime<Utc> = "2026-11-22T09:00:00.123456789Z".parse().unwrap();
     assert_eq!((last.starts_at, last.generator.is_none(), last.inhibited_by.len()), (started, true, 1));
@@ -107,15 +107,15 @@ fn target() -> Target {
     Target::Alertmanager { source: "am".into(), labels }
 }
 fn order(effect: Effect) -> Order {
-    Order { act: ActId::new("a7"), who: Actor { name: Text::clean("maya"), verified: true }, effect, now: noon() }
+    Order { act: ActId::new("a7"), who: Actor { name: Text::clean("maya"), verified: true }, effect, now: sunday() }
 }
 fn acknowledge(target: Target) -> Order {
     let note = Some(Text::clean("looking into it"));
-    let (until, lapses) = (noon() + TimeDelta::minutes(15), noon() + TimeDelta::hours(4));
-    order(Effect::Acknowledge { target, occurrence: noon(), note, until, lapses })
+    let (until, lapses) = (sunday() + TimeDelta::minutes(15), sunday() + TimeDelta::hours(4));
+    order(Effect::Acknowledge { target, occurrence: sunday(), note, until, lapses })
 }
 fn extend() -> Order {
-    let (starts, until) = (noon() - TimeDelta::minutes(8), noon() + TimeDelta::minutes(15));
+    let (starts, until) = (sunday() - TimeDelta::minutes(8), sunday() + TimeDelta::minutes(15));
     let (silence, comment) = (ID.to_owned(), "ACK! maya [bw:a1]".to_owned());
     order(Effect::Extend { target: target(), silence, starts, until, ack: ActId::new("a1"), comment, by: Text::clean("maya") })
 }

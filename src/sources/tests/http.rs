@@ -13,7 +13,7 @@ use super::{
         http::{Call, Good, Http},
         settings::{Credentials, HttpSettings},
     },
-    stand_in::{Say, StandIn, http, noon},
+    stand_in::{Say, StandIn, http, sunday},
 };
 use crate::domain::{Fault, FaultClass, SourceName};
 
@@ -24,7 +24,7 @@ const TOKEN: &str = "s3cret-token";
 async fn ask(settings: &HttpSettings, call: Call<'_>, limit: Duration) -> Result<Good, Failure> {
     let base = Address::new(&settings.base).unwrap();
     let client = Http::new(&SourceName::new("prom"), settings, std::slice::from_ref(&base), "application/json").unwrap();
-    client.call(&base.join(&["api", "v1", "query"]), call, limit, &noon).await
+    client.call(&base.join(&["api", "v1", "query"]), call, limit, &sunday).await
 }
 
 async fn fault(say: Say, limit: Duration) -> Fault {
@@ -125,7 +125,8 @@ async fn a_redirect_is_reported_and_no_credential_reaches_the_other_host() {
 async fn a_backend_that_sends_our_secrets_back_does_not_get_them_onto_the_screen() {
     let server = StandIn::new(|request| Say::answer("403 Forbidden", "", request.replace(['\r', '\n'], " "))).await;
     let echo = StandIn::new(|request| Say::answer("400 Bad Request", "", request.replace(['\r', '\n'], " "))).await;
-    for server in [&server, &echo] {
+    let cut = StandIn::new(|request| Say::answer("400 Bad Request", "", "x".repeat(160) + &request.replace(['\r', '\n'], " "))).await;
+    for server in [&server, &echo, &cut] {
         let mut base = server.url.clone();
         base.set_query(Some("key=s3cret-query"));
         base.set_username("maya").unwrap();

@@ -10,7 +10,7 @@ use super::{
         decode::{self, Seen},
     },
     definition, fixture, form, line,
-    stand_in::{Say, StandIn, deadlines, http, noon, patient},
+    stand_in::{Say, StandIn, deadlines, http, patient, sunday},
 };
 use crate::domain::{
     Answer, Ask, Definition, DefinitionId, EventCounts, FaultClass, Grade, Group, GroupCounts, Lane, Part, Side, Untrusted, Want, Window,
@@ -32,7 +32,7 @@ fn group(value: &str) -> Group {
     Group(vec![Untrusted::new(value)])
 }
 async fn poll(source: &Prometheus, want: Want) -> Part {
-    source.poll(&Ask { wants: vec![want] }, Lane::Short, &noon).await.parts.remove(0)
+    source.poll(&Ask { wants: vec![want] }, Lane::Short, &sunday).await.parts.remove(0)
 }
 async fn answer(body: impl AsRef<[u8]>, want: Want) -> Part {
     let server = StandIn::saying(Say::json(body)).await;
@@ -61,7 +61,7 @@ async fn counts_as_recorded() {
 async fn every_want_is_one_request_at_a_named_instant() {
     let server = StandIn::saying(Say::json(fixture("prometheus-2.42/counts-5m.json"))).await;
     let part = poll(&source(&server), counts(Window::minutes(5))).await;
-    assert_eq!(part.as_of, noon());
+    assert_eq!(part.as_of, sunday());
     let asked = server.asked();
     assert_eq!((asked.len(), line(&asked[0])), (1, "POST /api/v1/query"));
     let form = form(&asked[0]);
@@ -175,7 +175,7 @@ async fn one_hung_question_takes_no_other_with_it() {
     let settings = PrometheusSettings { name: "prom".into(), http: http(&server.url), deadlines: deadlines() };
     let source = Prometheus::new(settings, vec![Arc::new(definition("availability", &["service"]))]).unwrap();
     let wants = [Window::hours(1), Window::minutes(5), Window::minutes(30), Window::hours(6)].map(counts).to_vec();
-    let reading = source.poll(&Ask { wants: wants.clone() }, Lane::Short, &noon).await;
+    let reading = source.poll(&Ask { wants: wants.clone() }, Lane::Short, &sunday).await;
     let ok: Vec<_> = reading.parts.iter().map(|p| p.outcome.as_ref().map_err(|f| f.class).is_ok()).collect();
     assert_eq!((ok, reading.fault().unwrap().class), (vec![false, true, true, true], FaultClass::Timeout));
     assert_eq!(reading.parts.into_iter().map(|p| p.want).collect::<Vec<_>>(), wants);
@@ -226,7 +226,7 @@ fn page_lines(errors: impl Fn(&str, i64) -> f64) -> String {
     let mut lines = Vec::new();
     for window in ["5m", "30m", "1h", "6h"] {
         let points = |value: &dyn Fn(i64) -> f64| {
-            let first = noon().timestamp_millis() as f64 / 1e3 - 21_600.0;
+            let first = sunday().timestamp_millis() as f64 / 1e3 - 21_600.0;
             (0..=360).map(|n| format!("[{},\"{}\"]", first + 60.0 * n as f64, value(360 - n))).collect::<Vec<_>>().join(",")
         };
         for (side, values) in [("part", points(&|ago| 1_000.0 - errors(window, ago))), ("total", points(&|_| 1_000.0))] {
@@ -245,7 +245,7 @@ async fn the_start_of_an_alert_is_where_its_run_of_firing_points_begins() {
             other => panic!("{other:?}"),
         }
     };
-    let ago = |minutes: i32| Some(noon() - MINUTE.delta() * minutes);
+    let ago = |minutes: i32| Some(sunday() - MINUTE.delta() * minutes);
     let hour_rule = |since: i64| move |window: &str, ago: i64| if matches!(window, "5m" | "1h") && ago <= since { 20.0 } else { 0.0 };
     assert_eq!(start(page_lines(hour_rule(40))).await, ago(40), "20 ‰ of errors burn at 20");
     assert_eq!(start(page_lines(hour_rule(9_999))).await, None, "it began before what was looked at");

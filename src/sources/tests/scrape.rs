@@ -1,11 +1,11 @@
 //! Endpoints that serve the text format, and some that do not.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use super::{
     super::{HttpSettings, Scrape, ScrapeSettings, ScrapeTarget, Source},
     definition,
-    stand_in::{Say, StandIn, deadlines, http, noon, patient},
+    stand_in::{Say, StandIn, deadlines, http, patient, sunday},
 };
 use crate::domain::{Answer, Ask, Counter, DefinitionId, FaultClass, Group, Lane, Part, Scraped, Untrusted, Want};
 
@@ -21,7 +21,7 @@ go_goroutines NaN
 async fn poll(targets: Vec<ScrapeTarget>, deadlines: super::super::Deadlines) -> Part {
     let settings = ScrapeSettings { name: "prom".into(), http: HttpSettings::new(targets[0].url.clone()), deadlines, targets };
     let source = Scrape::new(settings, vec![Arc::new(definition("availability", &["service"]))]).unwrap();
-    source.poll(&Ask { wants: vec![Want::Scrape] }, Lane::Short, &noon).await.parts.remove(0)
+    source.poll(&Ask { wants: vec![Want::Scrape] }, Lane::Short, &sunday).await.parts.remove(0)
 }
 fn target(server: &StandIn, labels: &[(&str, &str)]) -> ScrapeTarget {
     let labels = labels.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
@@ -51,8 +51,8 @@ async fn only_what_a_definition_selects_is_kept_and_lacking_labels_come_from_the
     };
     let [one] = scraped(&part) else { panic!("{part:?}") };
     let expected = vec![counter("checkout", "200", 97.0, true), counter("edge", "200", 5.0, true), counter("checkout", "500", 3.0, false)];
-    assert_eq!((one.samples.clone(), one.at), (Ok(expected), noon()));
-    assert!(one.target.as_str().ends_with("/metrics?#8a5bf7") || !one.target.as_str().contains("module"), "{one:?}");
+    assert_eq!((one.samples.clone(), one.at), (Ok(expected), sunday()));
+    assert!(one.target.as_str().contains("/metrics?#") && !one.target.as_str().contains("module"), "{one:?}");
     assert!(part.partial.unwrap().as_str().starts_with("1 series left out"));
     let asked = server.asked().remove(0);
     assert!(asked.starts_with("GET /metrics?module=a HTTP/1.1\r\n") && asked.contains("accept: text/plain;version=0.0.4"), "{asked}");
@@ -91,5 +91,4 @@ fn a_scrape_of_nothing_is_refused() {
     let http = http(&"http://127.0.0.1:1/".parse().unwrap());
     let settings = ScrapeSettings { name: "prom".into(), http, deadlines: patient(), targets: vec![] };
     assert_eq!(Scrape::new(settings, vec![]).unwrap_err().key, "targets");
-    let _ = BTreeMap::<String, String>::new();
 }

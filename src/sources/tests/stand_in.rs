@@ -13,7 +13,7 @@ use tokio::{
 };
 use url::Url;
 
-use super::settings::{Deadlines, HttpSettings};
+use super::super::settings::{Deadlines, HttpSettings};
 use crate::domain::{Definition, DefinitionId, Objective, Side, Sli, SourceName, Text, Window, workbook};
 
 /// What is said on one connection.
@@ -127,7 +127,7 @@ async fn read_request(stream: &mut TcpStream) -> std::io::Result<String> {
 }
 
 /// Ten minutes past nine on a Sunday.
-pub fn noon() -> DateTime<Utc> {
+pub fn sunday() -> DateTime<Utc> {
     "2026-11-22T09:10:00.250Z".parse().unwrap()
 }
 
@@ -137,12 +137,12 @@ pub fn http(url: &Url) -> HttpSettings {
 
 /// Deadlines that a test waits for at most once.
 pub fn deadlines() -> Deadlines {
-    Deadlines { short: Duration::from_millis(400), long: Duration::from_millis(800) }
+    Deadlines { short: Duration::from_millis(1_500), long: Duration::from_secs(3) }
 }
 
 /// Deadlines that a test never waits for.
 pub fn patient() -> Deadlines {
-    Deadlines { short: Duration::from_secs(30), long: Duration::from_secs(60) }
+    Deadlines { short: Duration::from_secs(30), long: Duration::from_mins(1) }
 }
 
 /// 99.9 % of requests in 30 days without a 5xx, of the source `prom`.
