@@ -198,6 +198,12 @@ fn write(store: &Store, epoch: u64, reading: &Reading, growth: Option<&ledger::G
     }
 }
 
+/// From summing to summing of one window: the ledger's own sums cost no backend anything, so the budget is never half a minute old.
+fn ledger_cadence(row: &crate::domain::SourcePlan, window: Window) -> TimeDelta {
+    let longest = row.every.max(Duration::from_secs(30));
+    TimeDelta::from_std(row.cadence(window).min(longest)).unwrap_or_default()
+}
+
 /// The shortest interval of the plan: what "within two intervals" is measured in.
 fn pace(plan: &Plan) -> Duration {
     plan.sources.iter().map(|s| s.every).min().unwrap_or(Duration::from_secs(15))
@@ -455,7 +461,7 @@ impl Core {
             let slack = TimeDelta::from_std(row.every / 2).unwrap_or_default();
             let due = |d: &crate::domain::DefinitionId, w: Window| {
                 let last = counted.get(&(d.clone(), w));
-                last.is_none_or(|last| at + slack - *last >= TimeDelta::from_std(row.cadence(w)).unwrap_or_default())
+                last.is_none_or(|last| at + slack - *last >= ledger_cadence(row, w))
             };
             let (reading, growth) = grow(&mut self.ledger, &setup, row, &raw, &due);
             for part in &reading.parts {

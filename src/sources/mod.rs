@@ -14,6 +14,7 @@ mod failure;
 mod http;
 mod prometheus;
 mod promql;
+pub mod registry;
 mod scrape;
 mod settings;
 mod silence;

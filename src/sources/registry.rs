@@ -61,8 +61,7 @@ pub fn read(row: &mut SourceRow) -> Option<Row> {
     // A scrape takes its samples itself, each poll.
     let scrape_interval = if kind == "scrape" { common.every } else { common.scrape_interval };
     let (every, timeout, timeout_long) = (common.every, common.timeout, common.timeout_long);
-    let plan =
-        SourcePlan { name: row.name.clone(), kind, every, timeout, timeout_long, ack_for, heartbeat, scrape_interval, insecure };
+    let plan = SourcePlan { name: row.name.clone(), kind, every, timeout, timeout_long, ack_for, heartbeat, scrape_interval, insecure };
     Some(Row { plan, settings })
 }
 

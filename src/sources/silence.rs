@@ -14,7 +14,7 @@ use super::{
     http::{Call, Good},
     source::{Order, Responder},
 };
-use crate::domain::{ActId, Effect, Labels, Outcome, Target, Text};
+use crate::domain::{ActId, Effect, Labels, Outcome, Target, Text, ack_comment};
 
 /// How far the ends of two silences may lie apart and still count as the same: servers round.
 const ROUNDING: TimeDelta = TimeDelta::seconds(1);
@@ -28,7 +28,7 @@ impl Responder for Alertmanager {
         outcome(match (&order.effect, self.labels(order.effect.target())) {
             (_, Err(refusal)) => Err(refusal),
             (Effect::Acknowledge { note, until, .. }, Ok(labels)) => {
-                let comment = comment(order, note.as_ref());
+                let comment = ack_comment(&order.who.name, note.as_ref(), &order.act);
                 let silence = wire(None, labels, order.now, *until, order.who.name.as_str(), &comment);
                 self.post(silence, order).await
             }
@@ -184,11 +184,6 @@ fn marked(silence: &WireSilence, act: &ActId) -> bool {
 
 fn mark(act: &ActId) -> String {
     format!("[bw:{act}]")
-}
-
-fn comment(order: &Order, note: Option<&Text>) -> String {
-    let note = note.filter(|n| !n.is_empty()).map_or_else(String::new, |n| format!(" {n}"));
-    format!("ACK! {}{note} {}", order.who.name, mark(&order.act))
 }
 
 /// Equality on every label. One with an empty value is the same as none, and a matcher for it would be refused.

@@ -5,7 +5,10 @@
 
 use std::{
     os::unix::net::UnixStream,
-    sync::{Arc, atomic::{AtomicBool, Ordering}},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -274,4 +277,3 @@ fn synchronized(frame: Vec<u8>) -> Vec<u8> {
 fn until_next_second(now: DateTime<Utc>) -> Duration {
     Duration::from_millis(u64::from(1_000 - now.timestamp_subsec_millis().min(999)))
 }
-

@@ -64,7 +64,15 @@ pub fn slo(service: &str, name: &str, objective: f64, left: f64, burns: [f64; 4]
     let figure = |window: Window, burn: f64| {
         let total = 120.0 * window.secs_f64();
         let bad = burn * objective.budget() * total;
-        (window, Figure { counts: Some(EventCounts { bad, total }), burn: Some(BurnRate(burn)), as_of: now() - TimeDelta::seconds(5), partial: false })
+        (
+            window,
+            Figure {
+                counts: Some(EventCounts { bad, total }),
+                burn: Some(BurnRate(burn)),
+                as_of: now() - TimeDelta::seconds(5),
+                partial: false,
+            },
+        )
     };
     let (m, h, d) = (Window::minutes, Window::hours, Window::days);
     let figures = vec![
@@ -271,6 +279,7 @@ pub fn source(name: &str, kind: &'static str, secs: i64) -> SourceRow {
         kind,
         state: Freshness::Fresh,
         partial: None,
+        long_trouble: None,
         last_success: Some(now() - TimeDelta::seconds(secs)),
         last_poll: Some(now() - TimeDelta::seconds(secs)),
         fault: None,
@@ -278,7 +287,7 @@ pub fn source(name: &str, kind: &'static str, secs: i64) -> SourceRow {
         next_try: None,
         poll_ms: Some((12.3, 41.0, 240)),
         skew_secs: Some(0.2),
-        latency: Arc::new(hdrhistogram::Histogram::new(2).unwrap()),
+        latency: None,
     }
 }
 

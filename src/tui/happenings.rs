@@ -67,7 +67,9 @@ fn of_entry(entry: &Entry) -> Option<Happening> {
     let (who, title) = (&entry.who, &entry.title);
     let (word, role, text) = match &entry.what {
         What::Asked { effect: Effect::Acknowledge { note: None, .. } } => ("ack", Role::Text, format!("{who} took {title}")),
-        What::Asked { effect: Effect::Acknowledge { note: Some(note), .. } } => ("ack", Role::Text, format!("{who} took {title}: “{note}”")),
+        What::Asked { effect: Effect::Acknowledge { note: Some(note), .. } } => {
+            ("ack", Role::Text, format!("{who} took {title}: “{note}”"))
+        }
         What::Asked { effect: Effect::Release { why: Release::Unacknowledged, .. } } => {
             ("unack", Role::Text, format!("{who} gave back {title}"))
         }

@@ -3,18 +3,13 @@
 //! Everything a person pointed at is held by id or by the thing itself, never by its place: a refresh moves nothing under the finger.
 //! Drawing reads this and changes nothing; [`update`](super::update::update) and [`Ui::take`] change it and do no I/O.
 
-use std::{
-    borrow::Cow,
-    collections::VecDeque,
-    sync::Arc,
-};
+use std::{borrow::Cow, collections::VecDeque, sync::Arc};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use ratatui::layout::Rect;
 
 use super::{
-    Settings,
-    answers,
+    Settings, answers,
     filter::Filter,
     happenings::{self, Happening},
     keymap::Keymap,
@@ -22,7 +17,9 @@ use super::{
     list::List,
     receipts::Receipts,
 };
-use crate::domain::{Freshness, Incident, IncidentId, Origin, Question, Request, Severity, SloId, SloRow, Snapshot, SourceName, SourceRow, Text};
+use crate::domain::{
+    Freshness, Incident, IncidentId, Origin, Question, Request, Severity, SloId, SloRow, Snapshot, SourceName, SourceRow, Text,
+};
 
 /// A screen; the numbers of their keys are permanent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

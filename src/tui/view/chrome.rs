@@ -262,9 +262,7 @@ fn source(canvas: &mut Canvas<'_>, x: u16, room: u16, row: &SourceRow, view: Vie
             if row.partial.is_some() { canvas.text(x, 0, left(x), Role::Unknown, " partial") } else { x }
         }
         (Freshness::Failing, _) => canvas.text(x, 0, left(x), Role::Warning, &trouble(row, view)),
-        (Freshness::Stale, Some(at)) => {
-            canvas.write(x, 0, left(x), Role::Stale, format_args!("{} ~ {} old", row.name, view.age(at)))
-        }
+        (Freshness::Stale, Some(at)) => canvas.write(x, 0, left(x), Role::Stale, format_args!("{} ~ {} old", row.name, view.age(at))),
         (Freshness::Starting, _) => canvas.write(x, 0, left(x), Role::Accent, format_args!("{} … {}", row.name, view.age(view.ui.started))),
         _ => canvas.write(x, 0, left(x), Role::Stale, format_args!("{} {}", row.name, row.state.word())),
     }

@@ -1,11 +1,6 @@
 //! Incidents: a pane on the overview, a table on their own screen.
 
-use super::{
-    super::theme::Role,
-    View,
-    canvas::Canvas,
-    figure,
-};
+use super::{super::theme::Role, View, canvas::Canvas, figure};
 use crate::domain::{Freshness, Incident};
 
 /// The pane of the overview: ` ● P1 checkout: budget burning 82×   1m  unacked`.

@@ -59,7 +59,9 @@ fn does_something(ui: &Ui, action: &Action) -> bool {
         Action::Acknowledge => ui.acting_is_off().is_none() && ui.actionable().is_some_and(|i| i.ack.is_none()),
         Action::Unacknowledge => ui.acting_is_off().is_none() && ui.actionable().is_some_and(|i| i.ack.is_some()),
         Action::Open => in_list && ui.subject().is_some(),
-        Action::Back => ui.detail.is_some() || (in_list && if ui.on_incidents() { ui.incident_filter.is_some() } else { ui.slo_filter.is_some() }),
+        Action::Back => {
+            ui.detail.is_some() || (in_list && if ui.on_incidents() { ui.incident_filter.is_some() } else { ui.slo_filter.is_some() })
+        }
         Action::NextPane => in_list && ui.screen == Screen::Overview,
         Action::Filter | Action::Sort => in_list,
         Action::Copy => ui.detail.is_some() && ui.subject().is_some(),

@@ -264,7 +264,11 @@ fn left(canvas: &mut Canvas<'_>, (x, y): (u16, u16), width: u16, slo: &SloRow, b
     match (uncovered(slo), bar) {
         (Some(covered), true) => {
             let seen = Age::secs(covered * period.secs_f64());
-            let seen = if covered * period.secs_f64() >= 86_400.0 { format!("{:.0}d", covered * period.secs_f64() / 86_400.0) } else { seen.to_string() };
+            let seen = if covered * period.secs_f64() >= 86_400.0 {
+                format!("{:.0}d", covered * period.secs_f64() / 86_400.0)
+            } else {
+                seen.to_string()
+            };
             canvas.right(x - 12, y, width + 12, role, format_args!("{} ({seen} of {period})", Percent(left)));
         }
         (uncovered, _) => {

@@ -1,10 +1,7 @@
 //! Sources: how each stands and how polling it goes; below, the selected one in words, the lease and the store.
 
 use super::{
-    super::{
-        layout,
-        theme::Role,
-    },
+    super::{layout, theme::Role},
     View,
     canvas::{Canvas, wrap},
     chrome, figure,
