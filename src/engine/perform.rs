@@ -283,3 +283,6 @@ impl fmt::Display for Chore {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

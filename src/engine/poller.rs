@@ -141,3 +141,160 @@ pub async fn poll_once(plan: &Plan, row: &SourcePlan, source: &dyn Source, clock
 pub fn is_raw(gives: Gives, reading: &Reading) -> bool {
     gives == Gives::Scrape && reading.parts.iter().any(|p| matches!(p.outcome, Ok(Answer::Scraped(_))))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        collections::BTreeMap,
+        sync::Mutex,
+        sync::atomic::{AtomicBool, AtomicU32, Ordering},
+    };
+
+    use async_trait::async_trait;
+    use chrono::{DateTime, Utc};
+
+    use super::*;
+    use crate::domain::{AckPolicy, Ask, Fault, Part, SourceName};
+
+    /// A source that counts its polls and fails while told to.
+    #[derive(Debug)]
+    struct Fake {
+        name: SourceName,
+        polls: AtomicU32,
+        times: Mutex<Vec<Instant>>,
+        fails: AtomicBool,
+        retry_after: Option<u64>,
+    }
+
+    #[async_trait]
+    impl Source for Fake {
+        fn name(&self) -> &SourceName {
+            &self.name
+        }
+        fn gives(&self) -> Gives {
+            Gives::Alerts
+        }
+        async fn poll(&self, ask: &Ask, lane: Lane, now: &(dyn Fn() -> DateTime<Utc> + Send + Sync)) -> Reading {
+            self.polls.fetch_add(1, Ordering::Relaxed);
+            self.times.lock().unwrap().push(Instant::now());
+            let fault = Fault { class: FaultClass::Unreachable, message: "am: gone".into(), retry_after_secs: self.retry_after };
+            let outcome = if self.fails.load(Ordering::Relaxed) { Err(fault) } else { Ok(Answer::Alerts(crate::domain::Alerts::default())) };
+            let part = Part { want: ask.wants[0].clone(), as_of: now(), outcome, partial: None };
+            Reading { source: self.name.clone(), lane, at: now(), took_us: 1, skew_secs: None, parts: vec![part] }
+        }
+    }
+
+    struct Rig {
+        source: Arc<Fake>,
+        polls: watch::Sender<bool>,
+        polled: mpsc::Receiver<Polled>,
+        _keep: (watch::Sender<Interest>, watch::Sender<u64>),
+    }
+
+    fn rig(fails: bool, retry_after: Option<u64>) -> Rig {
+        let secs = Duration::from_secs;
+        let row = SourcePlan {
+            name: "am".into(),
+            kind: "alertmanager",
+            every: secs(15),
+            timeout: secs(5),
+            timeout_long: secs(60),
+            ack_for: secs(900),
+            heartbeat: false,
+            scrape_interval: secs(60),
+            insecure: false,
+        };
+        let plan = Plan {
+            name: "test".into(),
+            time_zone: chrono_tz::UTC,
+            sources: vec![row.clone()],
+            definitions: Vec::new(),
+            services: BTreeMap::new(),
+            people: Vec::new(),
+            ack: AckPolicy { max: secs(1) },
+            read_only: false,
+        };
+        let source = Arc::new(Fake {
+            name: "am".into(),
+            polls: AtomicU32::new(0),
+            times: Mutex::default(),
+            fails: AtomicBool::new(fails),
+            retry_after,
+        });
+        let (polls, may) = watch::channel(true);
+        let (interest, seen) = watch::channel(Interest::default());
+        let (refresh, wanted) = watch::channel(0);
+        let (out, polled) = mpsc::channel(4_096);
+        let poller = Poller {
+            plan: Arc::new(plan),
+            row,
+            source: source.clone(),
+            lane: Lane::Short,
+            clock: Clock::of(|| DateTime::from_timestamp(1_800_000_000, 0).unwrap()),
+            polls: may,
+            interest: seen,
+            refresh: wanted,
+            out,
+        };
+        tokio::spawn(poller.run());
+        Rig { source, polls, polled, _keep: (interest, refresh) }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_hour_of_polls_keeps_its_interval() {
+        let rig = rig(false, None);
+        tokio::time::sleep(Duration::from_mins(60)).await;
+        let polls = rig.source.polls.load(Ordering::Relaxed);
+        assert!((228..=253).contains(&polls), "{polls} polls in an hour of 15 s ± 5 %");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failures_are_asked_ever_more_seldom_and_success_resets_that() {
+        let mut rig = rig(true, None);
+        tokio::time::sleep(Duration::from_mins(10)).await;
+        let pauses: Vec<_> = {
+            let times = rig.source.times.lock().unwrap();
+            times.windows(2).map(|w| (w[1] - w[0]).as_secs_f64()).collect()
+        };
+        assert!(pauses.iter().zip([15.0, 30.0, 60.0, 60.0]).all(|(is, about)| (is / about - 1.0_f64).abs() < 0.06), "{pauses:?}");
+        assert!(pauses.iter().all(|p| *p <= 63.0));
+        rig.source.fails.store(false, Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_mins(2)).await;
+        let times = rig.source.times.lock().unwrap().clone();
+        assert!((times[times.len() - 1] - times[times.len() - 2]).as_secs_f64() < 16.0);
+        assert!(rig.polled.try_recv().is_ok_and(|first| first.pause.is_some()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_backend_that_asks_for_patience_gets_it() {
+        let rig = rig(true, Some(300));
+        tokio::time::sleep(Duration::from_secs(299)).await;
+        assert_eq!(rig.source.polls.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_polls_without_the_lease() {
+        let rig = rig(false, None);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        rig.polls.send_replace(false);
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        let before = rig.source.polls.load(Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_mins(30)).await;
+        assert_eq!(rig.source.polls.load(Ordering::Relaxed), before);
+        rig.polls.send_replace(true);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(rig.source.polls.load(Ordering::Relaxed), before + 1);
+    }
+
+    #[test]
+    fn backoff_is_bounded_for_every_input() {
+        for failures in [0, 1, 5, 31, 32, u32::MAX] {
+            for every in [1, 15, 600].map(Duration::from_secs) {
+                for jitter in [0.0, 0.5, 1.0, f64::INFINITY] {
+                    let pause = backoff(every, failures, jitter);
+                    assert!(pause >= every.mul_f64(0.94) && pause <= LONGEST_PAUSE.max(every).mul_f64(1.06));
+                }
+            }
+        }
+    }
+}
