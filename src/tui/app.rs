@@ -5,7 +5,10 @@
 
 use std::{
     os::unix::net::UnixStream,
-    sync::{Arc, atomic::{AtomicBool, Ordering}},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -63,8 +66,14 @@ impl Listening {
         }
         let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGTSTP, SIGCONT, SIGWINCH])?;
         let handle = signals.handle();
-        let mut forward = move || signals.forever().all(|signal| to.send(Input::Signal(signal)).is_ok());
-        std::thread::Builder::new().name("signals".into()).spawn(move || drop(forward()))?;
+        let forward = move || {
+            for signal in signals.forever() {
+                if to.send(Input::Signal(signal)).is_err() {
+                    return;
+                }
+            }
+        };
+        std::thread::Builder::new().name("signals".into()).spawn(forward)?;
         Ok(Self { handle, over })
     }
 }
@@ -222,11 +231,12 @@ impl App {
         self.dirty = true;
     }
 
-    /// Give the terminal back and stop, as the shell expects; goes on here after `fg`.
-    fn suspend(&mut self) -> Result<(), TerminalError> {
+    /// Give the terminal back and stop, as the shell expects. The stop may reach this thread a moment later than the others, so
+    /// nothing is taken again here: `fg` sends SIGCONT, and that does.
+    fn suspend(&self) -> Result<(), TerminalError> {
         self.terminal.give_back();
         rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP)?;
-        self.retake()
+        Ok(())
     }
 
     /// Somebody else has had the terminal: take it again and draw everything.
@@ -239,7 +249,7 @@ impl App {
 
     /// Draw a frame, if there is anything to draw and somebody to take it.
     fn draw(&mut self, now: DateTime<Utc>) {
-        if !self.dirty || self.ui.area.is_empty() || !self.terminal.writer().is_free() {
+        if !self.dirty || !self.terminal.is_taken() || self.ui.area.is_empty() || !self.terminal.writer().is_free() {
             return;
         }
         self.dirty = false;
@@ -274,4 +284,3 @@ fn synchronized(frame: Vec<u8>) -> Vec<u8> {
 fn until_next_second(now: DateTime<Utc>) -> Duration {
     Duration::from_millis(u64::from(1_000 - now.timestamp_subsec_millis().min(999)))
 }
-

@@ -64,7 +64,15 @@ pub fn slo(service: &str, name: &str, objective: f64, left: f64, burns: [f64; 4]
     let figure = |window: Window, burn: f64| {
         let total = 120.0 * window.secs_f64();
         let bad = burn * objective.budget() * total;
-        (window, Figure { counts: Some(EventCounts { bad, total }), burn: Some(BurnRate(burn)), as_of: now() - TimeDelta::seconds(5), partial: false })
+        (
+            window,
+            Figure {
+                counts: Some(EventCounts { bad, total }),
+                burn: Some(BurnRate(burn)),
+                as_of: now() - TimeDelta::seconds(5),
+                partial: false,
+            },
+        )
     };
     let (m, h, d) = (Window::minutes, Window::hours, Window::days);
     let figures = vec![

@@ -64,9 +64,8 @@ mod tests {
 
     #[test]
     fn the_locale_tells_the_glyphs() {
-        let glyphs = |pairs: &[(&str, &str)]| {
-            Glyphs::of_environment(|name| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
-        };
+        let glyphs =
+            |pairs: &[(&str, &str)]| Glyphs::of_environment(|name| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()));
         assert_eq!(glyphs(&[("LANG", "en_GB.UTF-8")]), Glyphs::Unicode);
         assert_eq!(glyphs(&[("LANG", "en_GB.UTF-8"), ("LC_ALL", "C")]), Glyphs::Ascii);
         assert_eq!(glyphs(&[("LANG", "POSIX")]), Glyphs::Ascii);

@@ -34,7 +34,7 @@ pub fn of_incident(snapshot: &Snapshot, incident: &Incident, most: usize) -> Vec
     };
     let mut all: Vec<_> = entries.chain(episode.into_iter().flat_map(of_episode)).collect();
     if let Origin::Alertmanager { source, starts_at } = &incident.origin {
-        all.push(Happening { at: *starts_at, word: "fires", role: loud(incident.severity.pages()), text: format!("says {source}") });
+        all.push(Happening { at: *starts_at, word: "fires", role: loud(incident.severity.pages()), text: format!("reported by {source}") });
     }
     sorted(all, most)
 }
@@ -67,7 +67,9 @@ fn of_entry(entry: &Entry) -> Option<Happening> {
     let (who, title) = (&entry.who, &entry.title);
     let (word, role, text) = match &entry.what {
         What::Asked { effect: Effect::Acknowledge { note: None, .. } } => ("ack", Role::Text, format!("{who} took {title}")),
-        What::Asked { effect: Effect::Acknowledge { note: Some(note), .. } } => ("ack", Role::Text, format!("{who} took {title}: “{note}”")),
+        What::Asked { effect: Effect::Acknowledge { note: Some(note), .. } } => {
+            ("ack", Role::Text, format!("{who} took {title}: “{note}”"))
+        }
         What::Asked { effect: Effect::Release { why: Release::Unacknowledged, .. } } => {
             ("unack", Role::Text, format!("{who} gave back {title}"))
         }

@@ -5,7 +5,10 @@
 
 use std::{
     io,
-    os::{fd::{AsFd, OwnedFd}, unix::net::UnixStream},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::net::UnixStream,
+    },
 };
 
 use rustix::{

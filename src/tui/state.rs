@@ -3,18 +3,13 @@
 //! Everything a person pointed at is held by id or by the thing itself, never by its place: a refresh moves nothing under the finger.
 //! Drawing reads this and changes nothing; [`update`](super::update::update) and [`Ui::take`] change it and do no I/O.
 
-use std::{
-    borrow::Cow,
-    collections::VecDeque,
-    sync::Arc,
-};
+use std::{borrow::Cow, collections::VecDeque, sync::Arc};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use ratatui::layout::Rect;
 
 use super::{
-    Settings,
-    answers,
+    Settings, answers,
     filter::Filter,
     happenings::{self, Happening},
     keymap::Keymap,
@@ -22,7 +17,9 @@ use super::{
     list::List,
     receipts::Receipts,
 };
-use crate::domain::{Freshness, Incident, IncidentId, Origin, Question, Request, Severity, SloId, SloRow, Snapshot, SourceName, SourceRow, Text};
+use crate::domain::{
+    Freshness, Incident, IncidentId, Origin, Question, Request, Severity, SloId, SloRow, Snapshot, SourceName, SourceRow, Text,
+};
 
 /// A screen; the numbers of their keys are permanent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -65,8 +62,8 @@ pub enum Pane {
 pub enum Mode {
     /// They move and act.
     Normal,
-    /// The keys are shown.
-    Help,
+    /// The keys are shown; so many lines are scrolled away.
+    Help(u16),
     /// A filter is typed.
     Filter(Typed),
     /// A prompt waits for yes or no.
@@ -377,7 +374,7 @@ impl Ui {
         let overview = self.screen == Screen::Overview;
         self.slos.fit(layout::rows(if overview { panes.slos } else { list }, true));
         self.incidents.fit(layout::rows(if overview { panes.incidents } else { list }, !overview));
-        self.sources.fit(layout::rows(layout::sources(zones.body).0, true));
+        self.sources.fit(layout::rows(layout::sources(zones.body, self.snapshot.sources.len()).0, true));
     }
 
     fn slo_order(&self) -> Vec<u32> {

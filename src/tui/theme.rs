@@ -105,7 +105,9 @@ pub enum ThemeError {
     #[error("theme names no colour for `{0}`; every theme names all sixteen roles")]
     Missing(&'static str),
     /// A key that is no role.
-    #[error("theme has the unknown role `{0}`; the roles are background, selected, text, emphasis, muted, border, focus, accent, critical, warning, ok, unknown, stale, money, chart, chart_alt")]
+    #[error(
+        "theme has the unknown role `{0}`; the roles are background, selected, text, emphasis, muted, border, focus, accent, critical, warning, ok, unknown, stale, money, chart, chart_alt"
+    )]
     UnknownRole(String),
     /// A value that is no colour.
     #[error("theme gives `{role}` the colour {value}; colours are written \"#RRGGBB\"")]
@@ -191,9 +193,7 @@ impl Theme {
     /// What one cell of the selected row becomes: another background, and muted text raised to text so that it stays readable.
     pub fn selected(&self, cell: Style) -> Style {
         match self.depth {
-            Depth::Mono | Depth::Sixteen => {
-                Style::new().fg(Color::Reset).remove_modifier(Modifier::DIM).add_modifier(Modifier::REVERSED)
-            }
+            Depth::Mono | Depth::Sixteen => Style::new().fg(Color::Reset).remove_modifier(Modifier::DIM).add_modifier(Modifier::REVERSED),
             Depth::True | Depth::Palette => {
                 let style = Style::new().bg(self.colour(Role::Selected));
                 if cell.fg == Some(self.colour(Role::Muted)) { style.fg(self.colour(Role::Text)) } else { style }
@@ -290,9 +290,8 @@ mod tests {
 
     #[test]
     fn the_environment_tells_the_depth() {
-        let depth = |pairs: &[(&str, &str)]| {
-            Depth::of_environment(|name| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
-        };
+        let depth =
+            |pairs: &[(&str, &str)]| Depth::of_environment(|name| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()));
         assert_eq!(depth(&[("TERM", "xterm-256color"), ("COLORTERM", "truecolor")]), Depth::True);
         assert_eq!(depth(&[("TERM", "xterm-256color")]), Depth::Palette);
         assert_eq!(depth(&[("TERM", "xterm-256color"), ("NO_COLOR", "")]), Depth::Palette);

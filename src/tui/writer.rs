@@ -146,9 +146,10 @@ mod tests {
         let writer = Writer::start(ours.into(), move || told.send(()).unwrap()).unwrap();
         assert!(writer.is_free());
         writer.put(vec![b'x'; 16 << 20]);
+        theirs.read_exact(&mut [0]).unwrap();
         assert!(!writer.is_free());
-        assert!(!writer.settle(Duration::from_millis(1)) || !writer.is_free());
-        let mut all = vec![0; 16 << 20];
+        assert!(!writer.settle(Duration::from_millis(1)));
+        let mut all = vec![0; (16 << 20) - 1];
         theirs.read_exact(&mut all).unwrap();
         heard.recv().unwrap();
         assert!(writer.settle(Duration::from_secs(60)) && writer.is_free());

@@ -4,13 +4,13 @@ use super::{
     super::{
         action::Action,
         answers::{self, Answers, Worst},
-        layout::{SMALLEST, WIDE},
+        layout::SMALLEST,
         state::Screen,
         theme::Role,
         widgets::figures::{Age, Burn, When},
     },
     View,
-    canvas::{Canvas, cells},
+    canvas::{Canvas, cells, wrap},
     figure,
 };
 use crate::domain::{Freshness, LeaseView, SourceRow, Text};
@@ -19,7 +19,10 @@ use crate::domain::{Freshness, LeaseView, SourceRow, Text};
 pub fn too_small(canvas: &mut Canvas<'_>, view: View<'_>) {
     let (w, h) = (canvas.width(), canvas.height());
     verdict(canvas, 0, view);
-    canvas.write(0, 1, w, Role::Text, format_args!("burnwatch needs {}x{}, this is {w}x{h}", SMALLEST.0, SMALLEST.1));
+    let words = format!("burnwatch needs {}x{}, this is {w}x{h}", SMALLEST.0, SMALLEST.1);
+    for (y, line) in (1..h).zip(wrap(&words, w)) {
+        canvas.text(0, y, w, Role::Text, &line);
+    }
 }
 
 fn verdict(canvas: &mut Canvas<'_>, x: u16, view: View<'_>) -> u16 {
@@ -72,7 +75,7 @@ pub fn band(canvas: &mut Canvas<'_>, view: View<'_>) {
     let answers = answers::answers(view.snapshot);
     match answers {
         None => calm(canvas, view),
-        Some(answers) if canvas.width() >= WIDE => columns(canvas, &answers, view),
+        Some(answers) if canvas.height() > 1 => columns(canvas, &answers, view),
         Some(answers) => line(canvas, &answers, view),
     }
 }
@@ -206,8 +209,10 @@ pub fn sources(canvas: &mut Canvas<'_>, view: View<'_>) {
     rows.sort_by_key(|s| (std::cmp::Reverse(rank(s.state)), if s.state == Freshness::Fresh { None } else { s.last_success }));
     for (n, row) in rows.iter().enumerate() {
         let more = rows.len() - n;
-        if at + 12 > room && n > 0 {
-            canvas.write(at, 0, room.saturating_sub(at), Role::Muted, format_args!("{more} more"));
+        if at + 16 > room && n > 0 {
+            if at + 8 < room {
+                canvas.write(at, 0, room - at, Role::Muted, format_args!("{more} more"));
+            }
             break;
         }
         at = source(canvas, at, room, row, view);
@@ -262,9 +267,7 @@ fn source(canvas: &mut Canvas<'_>, x: u16, room: u16, row: &SourceRow, view: Vie
             if row.partial.is_some() { canvas.text(x, 0, left(x), Role::Unknown, " partial") } else { x }
         }
         (Freshness::Failing, _) => canvas.text(x, 0, left(x), Role::Warning, &trouble(row, view)),
-        (Freshness::Stale, Some(at)) => {
-            canvas.write(x, 0, left(x), Role::Stale, format_args!("{} ~ {} old", row.name, view.age(at)))
-        }
+        (Freshness::Stale, Some(at)) => canvas.write(x, 0, left(x), Role::Stale, format_args!("{} ~ {} old", row.name, view.age(at))),
         (Freshness::Starting, _) => canvas.write(x, 0, left(x), Role::Accent, format_args!("{} … {}", row.name, view.age(view.ui.started))),
         _ => canvas.write(x, 0, left(x), Role::Stale, format_args!("{} {}", row.name, row.state.word())),
     }

@@ -4,8 +4,7 @@ use super::{
     super::{layout, state::Pane},
     View,
     canvas::Canvas,
-    incidents,
-    slos,
+    incidents, slos,
 };
 use crate::tui::{happenings::Happening, theme::Role};
 use ratatui::layout::Rect;

@@ -26,7 +26,7 @@ pub fn footer(canvas: &mut Canvas<'_>, view: View<'_>) {
         Mode::Note(_, typed) => typing(canvas, "note: ", typed, "enter done   esc leave it"),
         Mode::Name(_, typed) => typing(canvas, "who acts (unverified): ", typed, "enter acknowledge   esc leave"),
         Mode::Filter(typed) => typing(canvas, "/", typed, "enter keep   esc leave"),
-        Mode::Normal | Mode::Help => line(canvas, view),
+        Mode::Normal | Mode::Help(_) => line(canvas, view),
     }
 }
 
@@ -52,16 +52,18 @@ fn keys_of_the_moment(ui: &Ui) -> Vec<&Binding> {
 
 fn does_something(ui: &Ui, action: &Action) -> bool {
     let in_list = ui.detail.is_none() && ui.screen != Screen::Sources;
-    if matches!(ui.mode, Mode::Help) {
+    if matches!(ui.mode, Mode::Help(_)) {
         return matches!(action, Action::Back);
     }
     match action {
         Action::Acknowledge => ui.acting_is_off().is_none() && ui.actionable().is_some_and(|i| i.ack.is_none()),
         Action::Unacknowledge => ui.acting_is_off().is_none() && ui.actionable().is_some_and(|i| i.ack.is_some()),
         Action::Open => in_list && ui.subject().is_some(),
-        Action::Back => ui.detail.is_some() || (in_list && if ui.on_incidents() { ui.incident_filter.is_some() } else { ui.slo_filter.is_some() }),
+        Action::Back => {
+            ui.detail.is_some() || (in_list && if ui.on_incidents() { ui.incident_filter.is_some() } else { ui.slo_filter.is_some() })
+        }
         Action::NextPane => in_list && ui.screen == Screen::Overview,
-        Action::Filter | Action::Sort => in_list,
+        Action::Filter | Action::Sort => in_list && ui.subject().is_some(),
         Action::Copy => ui.detail.is_some() && ui.subject().is_some(),
         Action::Refresh => ui.screen == Screen::Sources,
         Action::Quit => !matches!(ui.subject(), Some(Subject::Slo(_) | Subject::Incident(_))) || ui.screen == Screen::Overview,

@@ -149,7 +149,7 @@ fn nothing(canvas: &mut Canvas<'_>, view: View<'_>) {
         canvas.write(3, 2, w, Role::Muted, format_args!("no SLO matches /{}/; esc clears the filter", filter.text()));
     } else if !waiting.is_empty() {
         let age = view.age(view.ui.started);
-        canvas.write(3, 2, w, Role::Muted, format_args!("waiting for the first answer of {}, {age}", waiting.join(", ")));
+        canvas.write(3, 2, w, Role::Muted, format_args!("waiting for the first answer: {} · {age}", waiting.join(", ")));
     } else if let Some(failing) = sources.iter().find(|s| s.state == Freshness::Failing) {
         canvas.text(3, 2, w, Role::Warning, &super::chrome::trouble(failing, view));
     } else {
@@ -264,7 +264,11 @@ fn left(canvas: &mut Canvas<'_>, (x, y): (u16, u16), width: u16, slo: &SloRow, b
     match (uncovered(slo), bar) {
         (Some(covered), true) => {
             let seen = Age::secs(covered * period.secs_f64());
-            let seen = if covered * period.secs_f64() >= 86_400.0 { format!("{:.0}d", covered * period.secs_f64() / 86_400.0) } else { seen.to_string() };
+            let seen = if covered * period.secs_f64() >= 86_400.0 {
+                format!("{:.0}d", covered * period.secs_f64() / 86_400.0)
+            } else {
+                seen.to_string()
+            };
             canvas.right(x - 12, y, width + 12, role, format_args!("{} ({seen} of {period})", Percent(left)));
         }
         (uncovered, _) => {

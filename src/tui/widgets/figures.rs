@@ -153,9 +153,14 @@ mod tests {
 
     #[test]
     fn figures_are_written_as_the_screen_book_says() {
-        for (value, text) in
-            [(Some(18.2), "18.2×"), (Some(99.94), "99.9×"), (Some(99.96), "100×"), (None, "—"), (Some(f64::NAN), "—"), (Some(2.5e4), "25k×")]
-        {
+        for (value, text) in [
+            (Some(18.2), "18.2×"),
+            (Some(99.94), "99.9×"),
+            (Some(99.96), "100×"),
+            (None, "—"),
+            (Some(f64::NAN), "—"),
+            (Some(2.5e4), "25k×"),
+        ] {
             assert_eq!(Burn(value).to_string(), text);
         }
         for (value, text) in [(0.342, "34.2%"), (-0.124, "−12.4%"), (1.0, "100.0%"), (-25.0, "−2.5k%"), (-2500.0, "−250k%")] {
@@ -181,7 +186,10 @@ mod tests {
             let age = Age::secs(f64::from(secs));
             assert_eq!((age.to_string().as_str(), age.in_steps(true).to_string().as_str()), (text, coarse));
         }
-        assert_eq!((Span(887.9).to_string(), Span(4.0).to_string(), Span(7_300.0).to_string()), ("14m47s".into(), "4s".into(), "2h01m".into()));
+        assert_eq!(
+            (Span(887.9).to_string(), Span(4.0).to_string(), Span(7_300.0).to_string()),
+            ("14m47s".into(), "4s".into(), "2h01m".into())
+        );
     }
 
     #[test]
