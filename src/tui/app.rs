@@ -139,10 +139,11 @@ impl App {
     async fn live(&mut self) -> Result<Ended, TerminalError> {
         loop {
             self.draw(Utc::now());
+            let tick = tokio::time::sleep(self.next_tick(Utc::now()));
             let woken = tokio::select! {
                 input = self.inputs.recv() => Woken::Input(input),
                 changed = self.session.snapshots.changed(), if self.fed => Woken::Snapshot(changed.is_ok()),
-                () = tokio::time::sleep(until_next_second(Utc::now())) => Woken::Tick,
+                () = tick => Woken::Tick,
             };
             if let Some(ended) = self.follow(woken)? {
                 return Ok(ended);
@@ -153,6 +154,12 @@ impl App {
                 }
             }
         }
+    }
+
+    /// To the next full second, or to where the cursor counts as resting.
+    fn next_tick(&self, now: DateTime<Utc>) -> Duration {
+        let second = until_next_second(now);
+        self.ui.settles_in(now).map_or(second, |rest| rest.min(second))
     }
 
     fn follow(&mut self, woken: Woken) -> Result<Option<Ended>, TerminalError> {
@@ -179,7 +186,7 @@ impl App {
     fn hear(&mut self, input: Input, now: DateTime<Utc>) -> Result<Option<Ended>, TerminalError> {
         match input {
             Input::Key(chord) => return self.key(chord, now),
-            Input::Paste(text) => self.act(Action::Paste(text), now),
+            Input::Paste(text) => self.act(&Action::Paste(text), now),
             Input::HangUp => return Ok(Some(Ended::HangUp)),
             Input::Free => return Ok(self.terminal.writer().is_broken().then_some(Ended::HangUp)),
             Input::Signal(SIGWINCH) => self.resize(),
@@ -198,13 +205,13 @@ impl App {
                 rustix::process::kill_current_process_group(rustix::process::Signal::TSTP)?;
             }
             Some(Action::Redraw) => self.redraw(),
-            Some(action) => self.act(action, now),
+            Some(action) => self.act(&action, now),
             None => {}
         }
         Ok(None)
     }
 
-    fn act(&mut self, action: Action, now: DateTime<Utc>) {
+    fn act(&mut self, action: &Action, now: DateTime<Utc>) {
         let requests = update(&mut self.ui, action, now);
         self.ask(requests);
         self.dirty = true;
@@ -269,7 +276,7 @@ impl App {
         if !out.is_empty() {
             self.terminal.writer().put(synchronized(out));
         }
-        let looks = self.ui.after_draw(below);
+        let looks = self.ui.after_draw(below, now);
         self.ask(looks);
     }
 }

@@ -153,10 +153,11 @@ impl Keymap {
         if matches!((mode, chord), (Mode::Help(_), Chord { key: Key::Char('q'), ctrl: false })) {
             return Some(Action::Back);
         }
-        bound(Scope::Always).or_else(|| bound(scope)).or_else(|| match (scope, chord) {
+        let typed = match (scope, chord) {
             (Scope::Typing, Chord { key: Key::Char(c), ctrl: false }) => Some(Action::Type(c)),
             _ => None,
-        })
+        };
+        bound(Scope::Always).or_else(|| bound(scope)).or(typed)
     }
 
     /// The key to name for `action`, if it is bound.
@@ -180,7 +181,7 @@ impl Default for Keymap {
             line(Screens, &[k(Key::Enter), k(Key::Right)], Action::Open, "open what is selected", "open"),
             line(Screens, &[k(Key::Esc), k(Key::Left)], Action::Back, "back; clears the filter", "back"),
             line(Screens, &[k(Key::Tab), k(Key::BackTab)], Action::NextPane, "other pane", "pane"),
-            line(Screens, &[c('j'), k(Key::Down)], Action::Step(1), "down", ""),
+            line(Screens, &[c('j'), k(Key::Down)], Action::Step(1), "down", "scroll"),
             line(Screens, &[c('k'), k(Key::Up)], Action::Step(-1), "up", ""),
             line(Screens, &[c('g'), k(Key::Home)], Action::First, "first row, stay on top", ""),
             line(Screens, &[c('G'), k(Key::End)], Action::Last, "last row", ""),

@@ -62,7 +62,7 @@ impl Cockpit {
             if stalled {
                 let _ = gone.recv();
             }
-            let mut buffer = [0; 65_536];
+            let mut buffer = vec![0; 65_536];
             while let Ok(n @ 1..) = reader.read(&mut buffer) {
                 if to.send(buffer[..n].to_vec()).is_err() {
                     return;
@@ -75,7 +75,7 @@ impl Cockpit {
 
     fn read_until(&mut self, what: &str, done: impl Fn(&Self) -> bool) {
         while !done(self) {
-            let Ok(bytes) = self.bytes.recv_timeout(Duration::from_secs(60)) else {
+            let Ok(bytes) = self.bytes.recv_timeout(Duration::from_mins(1)) else {
                 panic!("no {what} on\n{}", self.screen.screen().contents())
             };
             self.screen.process(&bytes);
@@ -142,7 +142,7 @@ fn signals_end_it_and_give_the_terminal_back() {
 fn a_terminal_that_no_longer_reads_holds_up_nothing() {
     let mut cockpit = Cockpit::start(true);
     let before = cockpit.termios();
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     while cockpit.termios() == before {
         assert!(Instant::now() < deadline, "the terminal was never taken");
         std::thread::yield_now();
@@ -175,7 +175,7 @@ fn suspended_it_gives_the_terminal_back_and_takes_it_again() {
     cockpit.press("\x1a");
     cockpit.read_until("restored screen", Cockpit::is_restored);
     let stat = format!("/proc/{}/stat", cockpit.child.process_id().unwrap());
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     while !std::fs::read_to_string(&stat).unwrap().contains(") T ") {
         assert!(Instant::now() < deadline, "it does not stop");
         std::thread::yield_now();

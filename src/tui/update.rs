@@ -15,33 +15,33 @@ use crate::domain::{Act, Actor, Incident, Question, Request, Status, Text, Verb}
 const LONGEST: usize = 500;
 
 /// Do what `action` means. Leaving, suspending and drawing anew are the loop's to do and change nothing here.
-pub fn update(ui: &mut Ui, action: Action, now: DateTime<Utc>) -> Vec<Request> {
+pub fn update(ui: &mut Ui, action: &Action, now: DateTime<Utc>) -> Vec<Request> {
     match std::mem::replace(&mut ui.mode, Mode::Normal) {
         Mode::Normal => normal(ui, action, now),
         Mode::Help(scroll) => {
-            help(ui, scroll, &action);
+            help(ui, scroll, action);
             Vec::new()
         }
         Mode::Filter(typed) => {
-            filter(ui, typed, &action);
+            filter(ui, typed, action);
             Vec::new()
         }
-        Mode::Confirm(wish) => confirm(ui, wish, &action, now),
+        Mode::Confirm(wish) => confirm(ui, wish, action, now),
         Mode::Note(wish, typed) => {
-            note(ui, wish, typed, &action);
+            note(ui, wish, typed, action);
             Vec::new()
         }
-        Mode::Name(wish, typed) => name(ui, wish, typed, &action, now),
+        Mode::Name(wish, typed) => name(ui, wish, typed, action, now),
     }
 }
 
-fn normal(ui: &mut Ui, action: Action, now: DateTime<Utc>) -> Vec<Request> {
-    match action {
+fn normal(ui: &mut Ui, action: &Action, now: DateTime<Utc>) -> Vec<Request> {
+    match *action {
         Action::Go(screen) => go(ui, screen),
-        Action::Step(by) => step(ui, i64::from(by)),
-        Action::Page(by) => step(ui, i64::from(by) * page(ui)),
+        Action::Step(by) => step(ui, i64::from(by), now),
+        Action::Page(by) => step(ui, i64::from(by) * page(ui), now),
         Action::First => first(ui),
-        Action::Last => step(ui, i64::from(u32::MAX)),
+        Action::Last => step(ui, i64::from(u32::MAX), now),
         Action::Open => open(ui),
         Action::Back => back(ui),
         Action::NextPane if ui.screen == Screen::Overview => {
@@ -95,7 +95,7 @@ fn page(ui: &Ui) -> i64 {
 }
 
 /// Move the selection by rows, or scroll the open detail by lines.
-fn step(ui: &mut Ui, by: i64) {
+fn step(ui: &mut Ui, by: i64, now: DateTime<Utc>) {
     if let Some(detail) = &mut ui.detail {
         let furthest = i64::from(detail.scroll) + i64::from(ui.drawn.below);
         detail.scroll = u16::try_from((i64::from(detail.scroll) + by).clamp(0, furthest)).unwrap_or_default();
@@ -103,6 +103,7 @@ fn step(ui: &mut Ui, by: i64) {
         return;
     }
     stay_with_the_drawn(ui);
+    ui.moved(now);
     let snapshot = ui.snapshot.clone();
     let to = |at: usize| usize::try_from(i64::try_from(at).unwrap_or(0).saturating_add(by).max(0)).unwrap_or(0);
     match ui.screen {
@@ -338,12 +339,12 @@ mod tests {
 
     fn ui(snapshot: Snapshot) -> Ui {
         let mut ui = Ui::new(fixture::settings(), snapshot.into(), Rect::new(0, 0, 120, 36), now());
-        ui.after_draw(0);
+        ui.after_draw(0, now());
         ui
     }
 
     fn act(ui: &mut Ui, actions: &[Action]) -> Vec<Request> {
-        actions.iter().flat_map(|a| update(ui, a.clone(), now())).collect()
+        actions.iter().flat_map(|a| update(ui, a, now())).collect()
     }
 
     fn acts(requests: &[Request]) -> Vec<String> {
@@ -496,7 +497,7 @@ mod tests {
     #[test]
     fn history_is_asked_for_the_rows_in_sight_and_only_when_they_change() {
         let mut ui = Ui::new(fixture::settings(), fixture::burning().into(), Rect::new(0, 0, 80, 24), now());
-        let asked = |ui: &mut Ui| match ui.after_draw(0) {
+        let asked = |ui: &mut Ui| match ui.after_draw(0, now()) {
             Some(Request::Look(Question::History(ids))) => ids.len(),
             _ => 0,
         };

@@ -1,5 +1,7 @@
 //! What every screen has at the same places: identity, verdict, screens, the answers, sources.
 
+use std::fmt::Write as _;
+
 use super::{
     super::{
         action::Action,
@@ -50,9 +52,12 @@ pub fn head(canvas: &mut Canvas<'_>, view: View<'_>) {
     }
     let local = view.now.with_timezone(&settings.time_zone);
     let zone = local.format("%Z").to_string();
-    let clock = local.format(if settings.low_bandwidth { "%H:%M" } else { "%H:%M:%S" }).to_string();
-    let width = cells(&zone) + 1 + cells(&clock);
+    let (clock, seconds) = (local.format("%H:%M").to_string(), local.format(":%S").to_string());
+    let seconds = if settings.low_bandwidth { "" } else { &seconds };
+    let width = cells(&zone) + 1 + cells(&clock) + cells(seconds);
+    // The seconds are plain like the ages: what changes each second needs one ink.
     let at = canvas.text(w.saturating_sub(width + 1), 0, width, Role::Emphasis, &clock);
+    let at = canvas.text(at, 0, width, Role::Text, seconds);
     canvas.text(at + 1, 0, width, Role::Muted, &zone);
 }
 
@@ -158,16 +163,18 @@ fn burn_of(answers: &Answers) -> String {
     }
 }
 
-fn held(canvas: &mut Canvas<'_>, (x, y): (u16, u16), width: u16, answers: &Answers, view: View<'_>) -> u16 {
+fn held(canvas: &mut Canvas<'_>, at: (u16, u16), width: u16, answers: &Answers, view: View<'_>) -> u16 {
+    let (x, y) = at;
     match &answers.incident {
-        Some(incident) if incident.ack.is_none() && incident.lapsed.is_none() && incident.wants_somebody() => {
-            canvas.text(x, y, width, Role::Critical, "nobody")
-        }
-        Some(incident) => {
-            figure::holder(canvas, (x, y), width, incident, view);
-            x + width.min(24)
-        }
         None => canvas.text(x, y, width, Role::Muted, "no incident"),
+        Some(incident) => match &incident.ack {
+            Some(ack) => figure::held_by(canvas, at, width, ack, view),
+            None if incident.lapsed.is_none() && incident.wants_somebody() => {
+                let role = if incident.severity.pages() { Role::Critical } else { Role::Text };
+                canvas.text(x, y, width, role, "nobody")
+            }
+            None => figure::holder(canvas, at, width, incident, view),
+        },
     }
 }
 
@@ -176,6 +183,7 @@ fn next_words(answers: &Answers, view: View<'_>) -> (Option<Action>, String) {
     let here = view.ui.actionable();
     match &answers.incident {
         Some(worst) if here.as_ref().is_none_or(|i| i.id != worst.id) => match view.ui.screen {
+            _ if view.ui.detail.is_some() => (Some(Action::Go(Screen::Overview)), "overview".to_owned()),
             Screen::Sources => (Some(Action::Go(Screen::Overview)), "overview".to_owned()),
             _ => (Some(Action::First), "go to the worst".to_owned()),
         },
@@ -263,7 +271,8 @@ fn source(canvas: &mut Canvas<'_>, x: u16, room: u16, row: &SourceRow, view: Vie
     match (row.state, row.last_success) {
         (Freshness::Fresh, Some(at)) => {
             let x = canvas.write(x, 0, left(x), Role::Muted, format_args!("{} ", row.name));
-            let x = canvas.write(x, 0, left(x), Role::Text, format_args!("{}", view.age(at)));
+            // Three cells whatever the age, so that its neighbours stay where they are.
+            let x = canvas.write(x, 0, left(x), Role::Text, format_args!("{}", view.age(at))).max(x + 3);
             if row.partial.is_some() { canvas.text(x, 0, left(x), Role::Unknown, " partial") } else { x }
         }
         (Freshness::Failing, _) => canvas.text(x, 0, left(x), Role::Warning, &trouble(row, view)),
@@ -276,20 +285,22 @@ fn source(canvas: &mut Canvas<'_>, x: u16, room: u16, row: &SourceRow, view: Vie
 /// `prom: no answer in time (3rd time), figures from 14:29; next try 14:33`
 pub fn trouble(row: &SourceRow, view: View<'_>) -> String {
     let time = |at| When { at, now: view.now, zone: view.ui.settings.time_zone, seconds: false };
+    // Writing to a String does not fail.
     let mut text = row.name.to_string();
     match &row.fault {
         Some(fault) => text.extend([": ", fault.class.words()]),
         None => text.extend([": ", row.state.word()]),
     }
     if row.failures > 1 {
-        text.push_str(&format!(" ({} time)", ordinal(row.failures)));
+        let _ = write!(text, " ({} time)", ordinal(row.failures));
     }
     match row.last_success {
-        Some(at) => text.push_str(&format!(", figures from {}", time(at))),
+        Some(at) => _ = write!(text, ", figures from {}", time(at)),
         None => text.push_str(", never answered"),
     }
     if let Some(at) = row.next_try.filter(|at| *at > view.now) {
-        text.push_str(&format!("; next try in {}", Age::between(view.now, at).in_steps(view.ui.settings.low_bandwidth)));
+        let wait = Age::between(view.now, at).in_steps(view.ui.settings.low_bandwidth);
+        let _ = write!(text, "; next try in {wait}");
     }
     text
 }

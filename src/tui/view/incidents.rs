@@ -81,7 +81,7 @@ fn rule(canvas: &mut Canvas<'_>, view: View<'_>, focused: bool) {
     }
 }
 
-fn visible<'v>(view: View<'v>) -> impl Iterator<Item = (usize, &'v Incident)> {
+fn visible(view: View<'_>) -> impl Iterator<Item = (usize, &Incident)> {
     let incidents = &view.snapshot.incidents;
     view.ui.incidents.visible().filter_map(|(at, i)| incidents.get(i).map(|incident| (at, &**incident)))
 }

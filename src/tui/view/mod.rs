@@ -99,7 +99,7 @@ fn body(canvas: &mut Canvas<'_>, area: Rect, view: View<'_>) -> u16 {
         Screen::Sources => sources::draw(canvas, area, view),
     }
     let beside = if view.ui.screen == Screen::Sources { None } else { beside };
-    if let (Some(area), Some(subject)) = (beside, view.ui.subject()) {
+    if let (Some(area), Some(subject)) = (beside, view.ui.beside(view.now)) {
         detail(canvas, area, &subject, 0, false, view);
     }
     0
