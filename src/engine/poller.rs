@@ -178,7 +178,8 @@ mod tests {
             self.polls.fetch_add(1, Ordering::Relaxed);
             self.times.lock().unwrap().push(Instant::now());
             let fault = Fault { class: FaultClass::Unreachable, message: "am: gone".into(), retry_after_secs: self.retry_after };
-            let outcome = if self.fails.load(Ordering::Relaxed) { Err(fault) } else { Ok(Answer::Alerts(crate::domain::Alerts::default())) };
+            let outcome =
+                if self.fails.load(Ordering::Relaxed) { Err(fault) } else { Ok(Answer::Alerts(crate::domain::Alerts::default())) };
             let part = Part { want: ask.wants[0].clone(), as_of: now(), outcome, partial: None };
             Reading { source: self.name.clone(), lane, at: now(), took_us: 1, skew_secs: None, parts: vec![part] }
         }
@@ -243,7 +244,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_hour_of_polls_keeps_its_interval() {
         let rig = rig(false, None);
-        tokio::time::sleep(Duration::from_mins(60)).await;
+        tokio::time::sleep(Duration::from_hours(1)).await;
         let polls = rig.source.polls.load(Ordering::Relaxed);
         assert!((228..=253).contains(&polls), "{polls} polls in an hour of 15 s ± 5 %");
     }

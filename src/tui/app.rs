@@ -66,8 +66,14 @@ impl Listening {
         }
         let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGTSTP, SIGCONT, SIGWINCH])?;
         let handle = signals.handle();
-        let mut forward = move || signals.forever().all(|signal| to.send(Input::Signal(signal)).is_ok());
-        std::thread::Builder::new().name("signals".into()).spawn(move || drop(forward()))?;
+        let forward = move || {
+            for signal in signals.forever() {
+                if to.send(Input::Signal(signal)).is_err() {
+                    return;
+                }
+            }
+        };
+        std::thread::Builder::new().name("signals".into()).spawn(forward)?;
         Ok(Self { handle, over })
     }
 }
@@ -133,10 +139,11 @@ impl App {
     async fn live(&mut self) -> Result<Ended, TerminalError> {
         loop {
             self.draw(Utc::now());
+            let tick = tokio::time::sleep(self.next_tick(Utc::now()));
             let woken = tokio::select! {
                 input = self.inputs.recv() => Woken::Input(input),
                 changed = self.session.snapshots.changed(), if self.fed => Woken::Snapshot(changed.is_ok()),
-                () = tokio::time::sleep(until_next_second(Utc::now())) => Woken::Tick,
+                () = tick => Woken::Tick,
             };
             if let Some(ended) = self.follow(woken)? {
                 return Ok(ended);
@@ -147,6 +154,12 @@ impl App {
                 }
             }
         }
+    }
+
+    /// To the next full second, or to where the cursor counts as resting.
+    fn next_tick(&self, now: DateTime<Utc>) -> Duration {
+        let second = until_next_second(now);
+        self.ui.settles_in(now).map_or(second, |rest| rest.min(second))
     }
 
     fn follow(&mut self, woken: Woken) -> Result<Option<Ended>, TerminalError> {
@@ -173,7 +186,7 @@ impl App {
     fn hear(&mut self, input: Input, now: DateTime<Utc>) -> Result<Option<Ended>, TerminalError> {
         match input {
             Input::Key(chord) => return self.key(chord, now),
-            Input::Paste(text) => self.act(Action::Paste(text), now),
+            Input::Paste(text) => self.act(&Action::Paste(text), now),
             Input::HangUp => return Ok(Some(Ended::HangUp)),
             Input::Free => return Ok(self.terminal.writer().is_broken().then_some(Ended::HangUp)),
             Input::Signal(SIGWINCH) => self.resize(),
@@ -192,13 +205,13 @@ impl App {
                 rustix::process::kill_current_process_group(rustix::process::Signal::TSTP)?;
             }
             Some(Action::Redraw) => self.redraw(),
-            Some(action) => self.act(action, now),
+            Some(action) => self.act(&action, now),
             None => {}
         }
         Ok(None)
     }
 
-    fn act(&mut self, action: Action, now: DateTime<Utc>) {
+    fn act(&mut self, action: &Action, now: DateTime<Utc>) {
         let requests = update(&mut self.ui, action, now);
         self.ask(requests);
         self.dirty = true;
@@ -225,11 +238,12 @@ impl App {
         self.dirty = true;
     }
 
-    /// Give the terminal back and stop, as the shell expects; goes on here after `fg`.
-    fn suspend(&mut self) -> Result<(), TerminalError> {
+    /// Give the terminal back and stop, as the shell expects. The stop may reach this thread a moment later than the others, so
+    /// nothing is taken again here: `fg` sends SIGCONT, and that does.
+    fn suspend(&self) -> Result<(), TerminalError> {
         self.terminal.give_back();
         rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP)?;
-        self.retake()
+        Ok(())
     }
 
     /// Somebody else has had the terminal: take it again and draw everything.
@@ -242,7 +256,7 @@ impl App {
 
     /// Draw a frame, if there is anything to draw and somebody to take it.
     fn draw(&mut self, now: DateTime<Utc>) {
-        if !self.dirty || self.ui.area.is_empty() || !self.terminal.writer().is_free() {
+        if !self.dirty || !self.terminal.is_taken() || self.ui.area.is_empty() || !self.terminal.writer().is_free() {
             return;
         }
         self.dirty = false;
@@ -262,7 +276,7 @@ impl App {
         if !out.is_empty() {
             self.terminal.writer().put(synchronized(out));
         }
-        let looks = self.ui.after_draw(below);
+        let looks = self.ui.after_draw(below, now);
         self.ask(looks);
     }
 }

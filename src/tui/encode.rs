@@ -66,16 +66,20 @@ impl Encoder {
             return;
         }
         let mut codes = String::new();
-        let kept = match self.ink {
-            Some(now) if wanted.modifier.contains(now.modifier) => now,
-            _ => {
-                codes.push_str("0;");
-                Ink { fg: Color::Reset, bg: Color::Reset, modifier: Modifier::empty() }
+        let kept = self.ink.unwrap_or_else(|| {
+            codes.push_str("0;");
+            Ink { fg: Color::Reset, bg: Color::Reset, modifier: Modifier::empty() }
+        });
+        let mut left = kept.modifier;
+        for (group, off) in [(Modifier::BOLD | Modifier::DIM, "22;"), (Modifier::UNDERLINED, "24;"), (Modifier::REVERSED, "27;")] {
+            if (left - wanted.modifier).intersects(group) {
+                codes.push_str(off);
+                left -= group;
             }
-        };
-        for (modifier, code) in [(Modifier::BOLD, "1;"), (Modifier::DIM, "2;"), (Modifier::UNDERLINED, "4;"), (Modifier::REVERSED, "7;")] {
-            if (wanted.modifier - kept.modifier).contains(modifier) {
-                codes.push_str(code);
+        }
+        for (modifier, on) in [(Modifier::BOLD, "1;"), (Modifier::DIM, "2;"), (Modifier::UNDERLINED, "4;"), (Modifier::REVERSED, "7;")] {
+            if (wanted.modifier - left).contains(modifier) {
+                codes.push_str(on);
             }
         }
         if wanted.fg != kept.fg {

@@ -33,7 +33,7 @@ pub fn settings() -> Settings {
         low_bandwidth: false,
         footer_hint: None,
         ask_name: None,
-        ack_for: vec![(SourceName::new("am"), std::time::Duration::from_secs(900))],
+        ack_for: vec![(SourceName::new("am"), std::time::Duration::from_mins(15))],
     }
 }
 
@@ -77,11 +77,11 @@ pub fn slo(service: &str, name: &str, objective: f64, left: f64, burns: [f64; 4]
     let (m, h, d) = (Window::minutes, Window::hours, Window::days);
     let figures = vec![
         figure(m(5), m5),
-        figure(m(30), (m5 + h1) / 2.0),
+        figure(m(30), f64::midpoint(m5, h1)),
         figure(h(1), h1),
-        figure(h(2), (h1 + h6) / 2.0),
+        figure(h(2), f64::midpoint(h1, h6)),
         figure(h(6), h6),
-        figure(d(1), (h6 + d3) / 2.0),
+        figure(d(1), f64::midpoint(h6, d3)),
         figure(d(3), d3),
         figure(d(30), 1.0 - left),
     ];

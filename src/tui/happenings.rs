@@ -34,7 +34,7 @@ pub fn of_incident(snapshot: &Snapshot, incident: &Incident, most: usize) -> Vec
     };
     let mut all: Vec<_> = entries.chain(episode.into_iter().flat_map(of_episode)).collect();
     if let Origin::Alertmanager { source, starts_at } = &incident.origin {
-        all.push(Happening { at: *starts_at, word: "fires", role: loud(incident.severity.pages()), text: format!("says {source}") });
+        all.push(Happening { at: *starts_at, word: "fires", role: loud(incident.severity.pages()), text: format!("reported by {source}") });
     }
     sorted(all, most)
 }

@@ -158,19 +158,17 @@ impl Parser {
 fn front(bytes: &[u8]) -> Front {
     let key = |length, key| Front::Means(length, Some(Chord::plain(key)));
     match bytes {
-        [] | [0x1b] => Front::Unfinished,
+        [] | [0x1b] | [0x1b, b'O'] => Front::Unfinished,
         [0x1b, b'[', rest @ ..] => control_sequence(rest),
         [0x1b, b'O', last, ..] => Front::Means(3, letter(*last).map(Chord::plain)),
-        [0x1b, b'O'] => Front::Unfinished,
         [0x1b, 0x1b, ..] => key(1, Key::Esc),
         // Alt and a key: no binding has it.
         [0x1b, _, ..] => Front::Means(2, None),
         [b'\r' | b'\n', ..] => key(1, Key::Enter),
         [b'\t', ..] => key(1, Key::Tab),
         [0x7f, ..] => key(1, Key::Backspace),
-        [0, ..] => Front::Means(1, None),
         [c @ 1..=26, ..] => Front::Means(1, Some(Chord::ctrl(char::from(c + 0x60)))),
-        [0x1c..=0x1f, ..] => Front::Means(1, None),
+        [0 | 0x1c..=0x1f, ..] => Front::Means(1, None),
         [c @ 0x20..=0x7e, ..] => key(1, Key::Char(char::from(*c))),
         [first, ..] => character(*first, bytes),
     }

@@ -112,7 +112,7 @@ impl Scope {
     }
     const fn of(mode: &Mode) -> Self {
         match mode {
-            Mode::Normal | Mode::Help => Self::Screens,
+            Mode::Normal | Mode::Help(_) => Self::Screens,
             Mode::Confirm(_) => Self::Prompt,
             Mode::Filter(_) | Mode::Note(..) | Mode::Name(..) => Self::Typing,
         }
@@ -150,13 +150,14 @@ impl Keymap {
     pub fn lookup(&self, mode: &Mode, chord: Chord) -> Option<Action> {
         let scope = Scope::of(mode);
         let bound = |s: Scope| self.bindings.iter().find(|b| b.scope == s && b.chords.contains(&chord)).map(|b| b.action.clone());
-        if matches!((mode, chord), (Mode::Help, Chord { key: Key::Char('q'), ctrl: false })) {
+        if matches!((mode, chord), (Mode::Help(_), Chord { key: Key::Char('q'), ctrl: false })) {
             return Some(Action::Back);
         }
-        bound(Scope::Always).or_else(|| bound(scope)).or_else(|| match (scope, chord) {
+        let typed = match (scope, chord) {
             (Scope::Typing, Chord { key: Key::Char(c), ctrl: false }) => Some(Action::Type(c)),
             _ => None,
-        })
+        };
+        bound(Scope::Always).or_else(|| bound(scope)).or(typed)
     }
 
     /// The key to name for `action`, if it is bound.
@@ -175,19 +176,19 @@ impl Default for Keymap {
             line(Screens, &[c('2')], Action::Go(Screen::Slos), "SLOs", ""),
             line(Screens, &[c('3')], Action::Go(Screen::Incidents), "incidents", ""),
             line(Screens, &[c('0')], Action::Go(Screen::Sources), "sources", ""),
-            line(Screens, &[c('a')], Action::Acknowledge, "acknowledge the incident under the cursor", "acknowledge"),
+            line(Screens, &[c('a')], Action::Acknowledge, "acknowledge the selected", "acknowledge"),
             line(Screens, &[c('A')], Action::Unacknowledge, "give it back", "give back"),
             line(Screens, &[k(Key::Enter), k(Key::Right)], Action::Open, "open what is selected", "open"),
-            line(Screens, &[k(Key::Esc), k(Key::Left)], Action::Back, "back; clears a filter, a failure, a choice", "back"),
+            line(Screens, &[k(Key::Esc), k(Key::Left)], Action::Back, "back; clears the filter", "back"),
             line(Screens, &[k(Key::Tab), k(Key::BackTab)], Action::NextPane, "other pane", "pane"),
-            line(Screens, &[c('j'), k(Key::Down)], Action::Step(1), "down", ""),
+            line(Screens, &[c('j'), k(Key::Down)], Action::Step(1), "down", "scroll"),
             line(Screens, &[c('k'), k(Key::Up)], Action::Step(-1), "up", ""),
-            line(Screens, &[c('g'), k(Key::Home)], Action::First, "first row; stay with the worst", ""),
+            line(Screens, &[c('g'), k(Key::Home)], Action::First, "first row, stay on top", ""),
             line(Screens, &[c('G'), k(Key::End)], Action::Last, "last row", ""),
             line(Screens, &[k(Key::PageDown), c(' '), Chord::ctrl('f')], Action::Page(1), "page down", ""),
             line(Screens, &[k(Key::PageUp), Chord::ctrl('b')], Action::Page(-1), "page up", ""),
-            line(Screens, &[c('/')], Action::Filter, "filter by a regular expression, ! inverts", "filter"),
-            line(Screens, &[c('s')], Action::Sort, "sort by the next key", "sort"),
+            line(Screens, &[c('/')], Action::Filter, "filter: regex, ! inverts", "filter"),
+            line(Screens, &[c('s')], Action::Sort, "sort in the next way", "sort"),
             line(Screens, &[c('y')], Action::Copy, "copy the id", "copy id"),
             line(Screens, &[c('R')], Action::Refresh, "ask every source now", "refresh"),
             line(Screens, &[c('?')], Action::Help, "these keys", "help"),
@@ -201,7 +202,7 @@ impl Default for Keymap {
             line(Typing, &[Chord::ctrl('w')], Action::EraseWord, "erase a word", ""),
             line(Typing, &[Chord::ctrl('u')], Action::EraseAll, "erase all", ""),
             line(Always, &[Chord::ctrl('l')], Action::Redraw, "draw everything anew", ""),
-            line(Always, &[Chord::ctrl('z')], Action::Suspend, "back to the shell until fg", ""),
+            line(Always, &[Chord::ctrl('z')], Action::Suspend, "to the shell until fg", ""),
             line(Always, &[Chord::ctrl('c')], Action::Quit, "quit", ""),
         ];
         Self { bindings }

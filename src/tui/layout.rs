@@ -14,7 +14,9 @@ use ratatui::layout::Rect;
 /// The smallest terminal on which anything is drawn.
 pub const SMALLEST: (u16, u16) = (60, 15);
 /// From this width on the answers stand in columns and the lower panes side by side.
-pub const WIDE: u16 = 100;
+const WIDE: u16 = 100;
+/// From this height on there are blank rows between the zones, and the answers may take two.
+const TALL: u16 = 20;
 /// From this width on a detail stands to the right of a list.
 const WITH_DETAIL: u16 = 180;
 /// Width of a list that has a detail at its right.
@@ -44,8 +46,8 @@ pub fn zones(area: Rect) -> Option<Zones> {
         return None;
     }
     let row = |y, height| Rect::new(area.x, area.y + y, w, height);
-    let (band, top) = if w >= WIDE { (row(3, 2), 6) } else { (row(2, 1), 4) };
-    let end = if h >= 20 { h - 3 } else { h - 2 };
+    let (band, top) = if w >= WIDE && h >= TALL { (row(3, 2), 6) } else { (row(2, 1), 4) };
+    let end = if h >= TALL { h - 3 } else { h - 2 };
     Some(Zones { head: row(0, 1), tabs: row(1, 1), band, body: row(top, end - top), sources: row(h - 2, 1), keys: row(h - 1, 1) })
 }
 
@@ -94,11 +96,11 @@ pub fn with_detail(body: Rect) -> (Rect, Option<Rect>) {
     (Rect { width: LIST, ..body }, Some(detail))
 }
 
-/// The panes of the sources screen: the table, and the selected source in full.
-pub fn sources(body: Rect) -> (Rect, Rect) {
-    let lower = (body.height / 3).clamp(4, 12).min(body.height / 2);
-    let upper = body.height - lower;
-    (Rect { height: upper, ..body }, Rect { y: body.y + upper, height: lower, ..body })
+/// The panes of the sources screen: the table of `count` sources, and the selected one in full.
+pub fn sources(body: Rect, count: usize) -> (Rect, Rect) {
+    let wanted = u16::try_from(count).unwrap_or(u16::MAX).saturating_add(3);
+    let upper = wanted.clamp(body.height / 3, body.height / 2);
+    (Rect { height: upper, ..body }, Rect { y: body.y + upper, height: body.height - upper, ..body })
 }
 
 /// Rows of a pane below its rule and, if it has one, its head.

@@ -22,6 +22,7 @@ impl<K> Default for List<K> {
 
 impl<K: Clone + PartialEq> List<K> {
     /// Places in the source of the rows, in the order of the list.
+    #[cfg(test)]
     pub fn order(&self) -> &[u32] {
         &self.order
     }
@@ -46,6 +47,7 @@ impl<K: Clone + PartialEq> List<K> {
         self.order.get(self.at).map(|i| *i as usize)
     }
     /// Place in the list of the first row on the screen.
+    #[cfg(test)]
     pub fn top(&self) -> usize {
         self.top
     }

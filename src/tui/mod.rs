@@ -28,6 +28,8 @@ mod input;
 mod keymap;
 mod layout;
 mod list;
+#[cfg(test)]
+mod pty_tests;
 mod receipts;
 mod state;
 mod terminal;

@@ -3,7 +3,7 @@
 //! Everything a person pointed at is held by id or by the thing itself, never by its place: a refresh moves nothing under the finger.
 //! Drawing reads this and changes nothing; [`update`](super::update::update) and [`Ui::take`] change it and do no I/O.
 
-use std::{borrow::Cow, collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use ratatui::layout::Rect;
@@ -20,6 +20,9 @@ use super::{
 use crate::domain::{
     Freshness, Incident, IncidentId, Origin, Question, Request, Severity, SloId, SloRow, Snapshot, SourceName, SourceRow, Text,
 };
+
+/// How long the cursor must stay where it is for the detail beside the list to follow.
+const RESTS_AFTER: TimeDelta = TimeDelta::milliseconds(200);
 
 /// A screen; the numbers of their keys are permanent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -62,8 +65,8 @@ pub enum Pane {
 pub enum Mode {
     /// They move and act.
     Normal,
-    /// The keys are shown.
-    Help,
+    /// The keys are shown; so many lines are scrolled away.
+    Help(u16),
     /// A filter is typed.
     Filter(Typed),
     /// A prompt waits for yes or no.
@@ -244,6 +247,8 @@ pub struct Ui {
     /// Who acts, once they have said so.
     pub name: Option<Text>,
     pub(super) receipts: Receipts,
+    beside: Option<Subject>,
+    moved_at: Option<DateTime<Utc>>,
     seen_toast: u64,
     looked_at: Vec<SloId>,
     begun: bool,
@@ -277,6 +282,8 @@ impl Ui {
             clipboard: None,
             name: None,
             receipts: Receipts::beginning_with(&snapshot),
+            beside: None,
+            moved_at: None,
             seen_toast: 0,
             looked_at: Vec::new(),
             begun: false,
@@ -374,7 +381,7 @@ impl Ui {
         let overview = self.screen == Screen::Overview;
         self.slos.fit(layout::rows(if overview { panes.slos } else { list }, true));
         self.incidents.fit(layout::rows(if overview { panes.incidents } else { list }, !overview));
-        self.sources.fit(layout::rows(layout::sources(zones.body).0, true));
+        self.sources.fit(layout::rows(layout::sources(zones.body, self.snapshot.sources.len()).0, true));
     }
 
     fn slo_order(&self) -> Vec<u32> {
@@ -396,7 +403,7 @@ impl Ui {
 
     fn incident_order(&self) -> Vec<u32> {
         let rows = &self.snapshot.incidents;
-        let mut order = kept(rows, self.incident_filter.as_ref(), |i| incident_text(i));
+        let mut order = kept(rows, self.incident_filter.as_ref(), incident_text);
         let row = |i: &u32| rows.get(*i as usize);
         match self.incident_sort {
             Sort::Newest => order.sort_by_key(|i| std::cmp::Reverse(row(i).and_then(|r| r.since))),
@@ -464,8 +471,25 @@ impl Ui {
         self.fresh.iter().any(|(i, until)| *until > now && own(i))
     }
 
+    /// The cursor has just moved.
+    pub(super) fn moved(&mut self, now: DateTime<Utc>) {
+        self.moved_at = Some(now);
+    }
+    /// How long until the cursor counts as resting; `None` once it does.
+    pub fn settles_in(&self, now: DateTime<Utc>) -> Option<Duration> {
+        let left = self.moved_at? + RESTS_AFTER - now;
+        left.to_std().ok().filter(|d| !d.is_zero() && left <= RESTS_AFTER)
+    }
+    /// What the detail beside a list shows: what is under the cursor once that rests, until then what it showed before. A cursor on
+    /// its way does not drag a page of text behind it.
+    pub fn beside(&self, now: DateTime<Utc>) -> Option<Subject> {
+        let passing = self.settles_in(now).is_some();
+        self.beside.clone().filter(|_| passing).or_else(|| self.subject())
+    }
+
     /// What was drawn, and what that asks for: the history of the rows that have come into sight.
-    pub fn after_draw(&mut self, below: u16) -> Option<Request> {
+    pub fn after_draw(&mut self, below: u16, now: DateTime<Utc>) -> Option<Request> {
+        self.beside = self.beside(now);
         self.drawn = Drawn { slo: self.slos.selected().cloned(), incident: self.incidents.selected().cloned(), below };
         let mut rows: Vec<SloId> = match (self.screen, &self.detail) {
             (_, Some(Detail { subject: Subject::Slo(row), .. })) => vec![row.id.clone()],
@@ -502,7 +526,7 @@ fn all(len: usize) -> Vec<u32> {
 
 fn kept<T>(rows: &[Arc<T>], filter: Option<&Filter>, text: impl Fn(&T) -> String) -> Vec<u32> {
     let Some(filter) = filter else { return all(rows.len()) };
-    let keeps = |row: &T| filter.keeps(&Cow::Owned(text(row)));
+    let keeps = |row: &T| filter.keeps(&text(row));
     (0_u32..).zip(rows).filter(|(_, row)| keeps(row)).map(|(i, _)| i).collect()
 }
 

@@ -82,6 +82,11 @@ impl Terminal {
         Ok(ENTER)
     }
 
+    /// Whether it is taken now.
+    pub fn is_taken(&self) -> bool {
+        self.taken.load(Ordering::SeqCst)
+    }
+
     /// Give it back, if it is taken; the second time nothing happens. Takes 300 ms at the most.
     pub fn give_back(&self) {
         if !self.taken.swap(false, Ordering::SeqCst) {
@@ -152,7 +157,7 @@ impl PanicGuard {
         let (terminal, screen) = (Arc::downgrade(terminal), std::thread::current().id());
         let (told, others) = (previous.clone(), kept.clone());
         std::panic::set_hook(Box::new(move |info| {
-            let held = terminal.upgrade().filter(|t| t.taken.load(Ordering::SeqCst));
+            let held = terminal.upgrade().filter(|t| t.is_taken());
             match held {
                 Some(terminal) if is(screen) => {
                     terminal.give_back();

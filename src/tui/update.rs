@@ -15,33 +15,33 @@ use crate::domain::{Act, Actor, Incident, Question, Request, Status, Text, Verb}
 const LONGEST: usize = 500;
 
 /// Do what `action` means. Leaving, suspending and drawing anew are the loop's to do and change nothing here.
-pub fn update(ui: &mut Ui, action: Action, now: DateTime<Utc>) -> Vec<Request> {
+pub fn update(ui: &mut Ui, action: &Action, now: DateTime<Utc>) -> Vec<Request> {
     match std::mem::replace(&mut ui.mode, Mode::Normal) {
         Mode::Normal => normal(ui, action, now),
-        Mode::Help => {
-            help(ui, &action);
+        Mode::Help(scroll) => {
+            help(ui, scroll, action);
             Vec::new()
         }
         Mode::Filter(typed) => {
-            filter(ui, typed, &action);
+            filter(ui, typed, action);
             Vec::new()
         }
-        Mode::Confirm(wish) => confirm(ui, wish, &action, now),
+        Mode::Confirm(wish) => confirm(ui, wish, action, now),
         Mode::Note(wish, typed) => {
-            note(ui, wish, typed, &action);
+            note(ui, wish, typed, action);
             Vec::new()
         }
-        Mode::Name(wish, typed) => name(ui, wish, typed, &action, now),
+        Mode::Name(wish, typed) => name(ui, wish, typed, action, now),
     }
 }
 
-fn normal(ui: &mut Ui, action: Action, now: DateTime<Utc>) -> Vec<Request> {
-    match action {
+fn normal(ui: &mut Ui, action: &Action, now: DateTime<Utc>) -> Vec<Request> {
+    match *action {
         Action::Go(screen) => go(ui, screen),
-        Action::Step(by) => step(ui, i64::from(by)),
-        Action::Page(by) => step(ui, i64::from(by) * page(ui)),
+        Action::Step(by) => step(ui, i64::from(by), now),
+        Action::Page(by) => step(ui, i64::from(by) * page(ui), now),
         Action::First => first(ui),
-        Action::Last => step(ui, i64::from(u32::MAX)),
+        Action::Last => step(ui, i64::from(u32::MAX), now),
         Action::Open => open(ui),
         Action::Back => back(ui),
         Action::NextPane if ui.screen == Screen::Overview => {
@@ -56,7 +56,7 @@ fn normal(ui: &mut Ui, action: Action, now: DateTime<Utc>) -> Vec<Request> {
         Action::Acknowledge => ask(ui, Taking::Take, now),
         Action::Unacknowledge => ask(ui, Taking::GiveBack, now),
         Action::Copy => copy(ui, now),
-        Action::Help => ui.mode = Mode::Help,
+        Action::Help => ui.mode = Mode::Help(0),
         Action::Refresh => {
             ui.say("asking every source", now);
             return vec![Request::Look(Question::Refresh)];
@@ -66,11 +66,16 @@ fn normal(ui: &mut Ui, action: Action, now: DateTime<Utc>) -> Vec<Request> {
     Vec::new()
 }
 
-fn help(ui: &mut Ui, action: &Action) {
+fn help(ui: &mut Ui, scroll: u16, action: &Action) {
+    let by = |lines: i32| u16::try_from(i32::from(scroll) + lines).unwrap_or_default().min(scroll.saturating_add(ui.drawn.below));
     match action {
         Action::Go(screen) => go(ui, *screen),
         Action::Back | Action::Help | Action::Open | Action::Quit => {}
-        _ => ui.mode = Mode::Help,
+        Action::Step(lines) => ui.mode = Mode::Help(by(*lines)),
+        Action::Page(pages) => ui.mode = Mode::Help(by(pages.saturating_mul(10))),
+        Action::First => ui.mode = Mode::Help(0),
+        Action::Last => ui.mode = Mode::Help(by(i32::from(u16::MAX) / 2)),
+        _ => ui.mode = Mode::Help(scroll),
     }
 }
 
@@ -90,7 +95,7 @@ fn page(ui: &Ui) -> i64 {
 }
 
 /// Move the selection by rows, or scroll the open detail by lines.
-fn step(ui: &mut Ui, by: i64) {
+fn step(ui: &mut Ui, by: i64, now: DateTime<Utc>) {
     if let Some(detail) = &mut ui.detail {
         let furthest = i64::from(detail.scroll) + i64::from(ui.drawn.below);
         detail.scroll = u16::try_from((i64::from(detail.scroll) + by).clamp(0, furthest)).unwrap_or_default();
@@ -98,6 +103,7 @@ fn step(ui: &mut Ui, by: i64) {
         return;
     }
     stay_with_the_drawn(ui);
+    ui.moved(now);
     let snapshot = ui.snapshot.clone();
     let to = |at: usize| usize::try_from(i64::try_from(at).unwrap_or(0).saturating_add(by).max(0)).unwrap_or(0);
     match ui.screen {
@@ -316,5 +322,191 @@ fn edit(typed: &mut Typed, action: &Action) {
     }
     if let Some((end, _)) = typed.text.char_indices().nth(LONGEST) {
         typed.text.truncate(end);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use ratatui::layout::Rect;
+
+    use super::*;
+    use crate::{
+        domain::{Outcome, Snapshot, StoreState, Toast},
+        tui::fixture::{self, now},
+    };
+
+    fn ui(snapshot: Snapshot) -> Ui {
+        let mut ui = Ui::new(fixture::settings(), snapshot.into(), Rect::new(0, 0, 120, 36), now());
+        ui.after_draw(0, now());
+        ui
+    }
+
+    fn act(ui: &mut Ui, actions: &[Action]) -> Vec<Request> {
+        actions.iter().flat_map(|a| update(ui, a, now())).collect()
+    }
+
+    fn acts(requests: &[Request]) -> Vec<String> {
+        let act = |r: &Request| if let Request::Act(act) = r { Some(act.incident.to_string()) } else { None };
+        requests.iter().filter_map(act).collect()
+    }
+
+    fn reversed() -> Snapshot {
+        let mut snapshot = fixture::burning();
+        snapshot.slos.reverse();
+        snapshot.incidents.reverse();
+        snapshot
+    }
+
+    const ENTER: Action = Action::Accept;
+
+    #[test]
+    fn a_refresh_moves_nothing_under_the_cursor() {
+        let mut ui = ui(fixture::burning());
+        act(&mut ui, &[Action::Step(3)]);
+        let (id, place) = (ui.slo().unwrap().id.clone(), ui.slos.at() - ui.slos.top());
+        ui.take(reversed().into(), now());
+        assert_eq!((&ui.slo().unwrap().id, ui.slos.at() - ui.slos.top()), (&id, place));
+        let detail = act(&mut ui, &[Action::Open]);
+        assert!(detail.is_empty());
+        ui.take(fixture::calm().into(), now());
+        assert!(ui.detail.as_ref().is_some_and(|d| d.gone), "an open item stays open when it goes away");
+    }
+
+    #[test]
+    fn an_act_is_on_what_was_drawn_even_if_the_list_was_sorted_anew() {
+        let mut ui = ui(fixture::burning());
+        assert_eq!(ui.drawn.slo.as_ref().unwrap().as_str(), "checkout/availability");
+        ui.take(reversed().into(), now());
+        let requests = act(&mut ui, &[Action::Acknowledge, ENTER]);
+        assert_eq!(acts(&requests), ["checkout/availability:page"]);
+
+        let mut ui = super::tests::ui(fixture::burning());
+        act(&mut ui, &[Action::NextPane, Action::Step(1)]);
+        ui.take(reversed().into(), now());
+        let requests = act(&mut ui, &[Action::Acknowledge, Action::Note, Action::Paste("on\x1b it".into()), ENTER, ENTER]);
+        let [Request::Act(asked)] = requests.as_slice() else { panic!("{requests:?}") };
+        assert_eq!((asked.incident.as_str(), asked.seen), ("am:2c26b46b68ffc68f", 3));
+        assert_eq!(asked.verb, Verb::Acknowledge { note: Some(Text::clean("on␛ it")) });
+    }
+
+    #[test]
+    fn nothing_is_done_without_a_subject_or_a_yes() {
+        let mut ui = ui(fixture::calm());
+        assert!(act(&mut ui, &[Action::Acknowledge, ENTER]).is_empty());
+        assert_eq!(ui.notice.as_ref().unwrap().text, "no open incident here: nothing to acknowledge");
+        let mut ui = super::tests::ui(fixture::burning());
+        assert!(act(&mut ui, &[Action::Acknowledge, Action::Back]).is_empty());
+        act(&mut ui, &[Action::Unacknowledge]);
+        assert!(ui.notice.as_ref().unwrap().text.starts_with("nobody has"));
+        act(&mut ui, &[Action::Acknowledge]);
+        ui.take(fixture::calm().into(), now());
+        assert!(act(&mut ui, &[ENTER]).is_empty());
+        assert!(ui.notice.as_ref().unwrap().text.contains("over already"));
+    }
+
+    #[test]
+    fn read_only_and_a_journal_that_cannot_be_written_stop_every_way_to_act() {
+        let mut settings = fixture::settings();
+        settings.read_only = true;
+        let mut ui = Ui::new(settings, fixture::burning().into(), Rect::new(0, 0, 120, 36), now());
+        for way in [Action::Acknowledge, Action::Unacknowledge] {
+            assert!(act(&mut ui, &[way, ENTER]).is_empty());
+        }
+        assert!(ui.failures[0].contains("read-only"));
+
+        let mut ui = super::tests::ui(fixture::burning());
+        act(&mut ui, &[Action::Acknowledge]);
+        let mut full = fixture::burning();
+        full.store = StoreState { trouble: Some(Text::clean("journal.db: disk full")), ..full.store };
+        ui.take(full.into(), now());
+        assert!(act(&mut ui, &[ENTER]).is_empty());
+        assert_eq!(ui.failures[0], "acting is off: journal.db: disk full");
+    }
+
+    #[test]
+    fn a_shared_account_is_asked_for_a_name_once() {
+        let mut ui = ui(fixture::burning());
+        ui.settings.ask_name = Some(Text::clean("ops"));
+        let requests = act(&mut ui, &[Action::Acknowledge, ENTER, Action::EraseAll, ENTER, Action::Paste("maya".into()), ENTER]);
+        let [Request::Act(asked)] = requests.as_slice() else { panic!("{requests:?}") };
+        assert_eq!(asked.by, Some(Actor { name: Text::clean("maya"), verified: false }));
+        assert_eq!(act(&mut ui, &[Action::Acknowledge, ENTER]).len(), 1);
+    }
+
+    #[test]
+    fn a_filter_is_live_and_a_bad_one_changes_nothing() {
+        let mut ui = ui(fixture::burning());
+        let type_text = |text: &str| text.chars().map(Action::Type).collect::<Vec<_>>();
+        act(&mut ui, &[Action::Filter]);
+        act(&mut ui, &type_text("check"));
+        assert_eq!(ui.slos.len(), 2);
+        act(&mut ui, &type_text("("));
+        assert_eq!(ui.slos.len(), 2);
+        assert!(matches!(&ui.mode, Mode::Filter(t) if t.problem.as_deref() == Some("unclosed group")));
+        act(&mut ui, &[ENTER]);
+        assert!(matches!(ui.mode, Mode::Filter(_)), "a bad filter cannot be kept");
+        act(&mut ui, &[Action::Back]);
+        assert_eq!((ui.slos.len(), ui.slo_filter.is_none()), (18, true));
+        act(&mut ui, &[Action::Filter]);
+        act(&mut ui, &type_text("!ok"));
+        act(&mut ui, &[ENTER, Action::Back]);
+        assert_eq!(ui.slos.len(), 18);
+    }
+
+    #[test]
+    fn sorting_keeps_the_chosen_row() {
+        let mut ui = ui(fixture::burning());
+        act(&mut ui, &[Action::Step(5), Action::Sort]);
+        assert_eq!(ui.slo().unwrap().id.as_str(), "cart/availability");
+        let budgets: Vec<_> = ui.slos.order().iter().filter_map(|i| ui.snapshot.slos[*i as usize].budget_left()).collect();
+        assert!(budgets.is_sorted());
+    }
+
+    #[test]
+    fn what_became_of_an_act_is_told_once() {
+        let mut ui = ui(fixture::burning());
+        act(&mut ui, &[Action::NextPane, Action::Step(1), Action::Acknowledge, ENTER]);
+        let mut after = fixture::burning();
+        let asked = fixture::asked(30, 0, "maya", &after.incidents[1]);
+        let ended = fixture::ended(&asked, Outcome::Done { receipt: Some("3f2a9c1e".into()) });
+        after.latest.extend([Arc::new(asked), Arc::new(ended)]);
+        let after = Arc::new(after);
+        ui.take(after.clone(), now());
+        assert_eq!(ui.notice.take().unwrap().text, "acknowledged · silence 3f2a until 14:47");
+        ui.take(after, now());
+        assert!(ui.notice.is_none());
+    }
+
+    #[test]
+    fn a_failure_stays_until_it_is_read() {
+        let mut ui = ui(fixture::burning());
+        let mut refused = fixture::burning();
+        refused.toasts = vec![Toast { serial: 4, at: now(), failure: true, text: Text::clean("jon was first") }];
+        let refused = Arc::new(refused);
+        ui.take(refused.clone(), now());
+        ui.take(refused.clone(), now());
+        act(&mut ui, &[Action::Step(1)]);
+        assert_eq!(ui.failures, ["jon was first"]);
+        act(&mut ui, &[Action::Back]);
+        ui.take(refused, now());
+        assert!(ui.failures.is_empty());
+    }
+
+    #[test]
+    fn history_is_asked_for_the_rows_in_sight_and_only_when_they_change() {
+        let mut ui = Ui::new(fixture::settings(), fixture::burning().into(), Rect::new(0, 0, 80, 24), now());
+        let asked = |ui: &mut Ui| match ui.after_draw(0, now()) {
+            Some(Request::Look(Question::History(ids))) => ids.len(),
+            _ => 0,
+        };
+        assert_eq!((asked(&mut ui), asked(&mut ui)), (9, 0));
+        act(&mut ui, &[Action::Step(1)]);
+        assert_eq!(asked(&mut ui), 0);
+        act(&mut ui, &[Action::Last]);
+        assert_eq!(asked(&mut ui), 9);
+        act(&mut ui, &[Action::Open]);
+        assert_eq!(asked(&mut ui), 1);
     }
 }

@@ -18,8 +18,16 @@ struct Slot {
     writing: bool,
     /// Somebody found the slot taken and wants to be told when it is free.
     awaited: bool,
-    broken: bool,
-    closed: bool,
+    end: Option<End>,
+}
+
+/// Why nothing more is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// The terminal refuses for good.
+    Broken,
+    /// Nobody will hand over another frame.
+    Closed,
 }
 
 /// The slot, shared by the thread that draws and the thread that writes.
@@ -59,7 +67,7 @@ impl Writer {
 
     /// Whether the terminal has refused for good.
     pub fn is_broken(&self) -> bool {
-        self.lock().broken
+        self.lock().end == Some(End::Broken)
     }
 
     /// Drop what has not begun to be written, and wait for what has; whether it ended within `patience`.
@@ -79,7 +87,7 @@ impl Writer {
 
     /// Let the thread end.
     pub fn close(&self) {
-        self.lock().closed = true;
+        self.lock().end = Some(End::Closed);
         self.changed.notify_all();
     }
 
@@ -89,7 +97,9 @@ impl Writer {
             let written = write_all(out, &frame);
             let mut slot = self.lock();
             slot.writing = false;
-            slot.broken = written.is_err();
+            if written.is_err() {
+                slot.end = Some(End::Broken);
+            }
             let awaited = std::mem::take(&mut slot.awaited);
             drop(slot);
             self.changed.notify_all();
@@ -105,7 +115,7 @@ impl Writer {
     fn next(&self) -> Option<Vec<u8>> {
         let mut slot = self.lock();
         loop {
-            if slot.closed {
+            if slot.end.is_some() {
                 return None;
             }
             if let Some(frame) = slot.frame.take() {
@@ -146,12 +156,13 @@ mod tests {
         let writer = Writer::start(ours.into(), move || told.send(()).unwrap()).unwrap();
         assert!(writer.is_free());
         writer.put(vec![b'x'; 16 << 20]);
+        theirs.read_exact(&mut [0]).unwrap();
         assert!(!writer.is_free());
-        assert!(!writer.settle(Duration::from_millis(1)) || !writer.is_free());
-        let mut all = vec![0; 16 << 20];
+        assert!(!writer.settle(Duration::from_millis(1)));
+        let mut all = vec![0; (16 << 20) - 1];
         theirs.read_exact(&mut all).unwrap();
         heard.recv().unwrap();
-        assert!(writer.settle(Duration::from_secs(60)) && writer.is_free());
+        assert!(writer.settle(Duration::from_mins(1)) && writer.is_free());
         drop(theirs);
         assert!(writer.is_free());
         writer.put(vec![b'x'; 1 << 20]);

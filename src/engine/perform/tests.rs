@@ -4,9 +4,7 @@ use async_trait::async_trait;
 
 use super::*;
 use crate::{
-    domain::{
-        AckPolicy, Ask, Event, FiringAlert, Labels, Lane, Part, Reading, Silence, SourceName, SourcePlan, Status, Want,
-    },
+    domain::{AckPolicy, Ask, Event, FiringAlert, Labels, Lane, Part, Reading, Silence, SourceName, SourcePlan, Status, Want},
     engine::fold,
     sources::{Gives, Responder},
 };
@@ -110,11 +108,8 @@ fn poll(plan: &Plan, before: &Snapshot, secs: i64, fires: bool, silence: Option<
         comment: "ACK! maya".into(),
         active: true,
     });
-    let alerts = crate::domain::Alerts {
-        alerts: if fires { vec![alert] } else { Vec::new() },
-        silences: silences.collect(),
-        heartbeat: None,
-    };
+    let alerts =
+        crate::domain::Alerts { alerts: if fires { vec![alert] } else { Vec::new() }, silences: silences.collect(), heartbeat: None };
     let part = Part { want: Want::Alerts, as_of: at(secs), outcome: Ok(crate::domain::Answer::Alerts(alerts)), partial: None };
     let reading = Reading { source: "am".into(), lane: Lane::Short, at: at(secs), took_us: 1, skew_secs: None, parts: vec![part] };
     fold(before, plan, Event::Read(Arc::new(reading)), at(secs))

@@ -32,11 +32,6 @@ impl<'a> Canvas<'a> {
     pub fn piece(&mut self, area: Rect) -> Canvas<'_> {
         Canvas::new(self.buffer, self.theme, area)
     }
-    /// A part of this piece, in its coordinates.
-    pub fn part(&mut self, x: u16, y: u16, width: u16, height: u16) -> Canvas<'_> {
-        let area = Rect { x: self.area.x.saturating_add(x), y: self.area.y.saturating_add(y), width, height }.intersection(self.area);
-        Canvas::new(self.buffer, self.theme, area)
-    }
     /// The same piece, its first `lines` lines scrolled away.
     #[must_use]
     pub fn scrolled(mut self, lines: u16) -> Self {
@@ -180,6 +175,9 @@ pub fn wrap(text: &str, width: u16) -> Vec<String> {
                 let head = head_of(&rest, width);
                 rest = rest.chars().skip(head.chars().count()).collect();
                 line.push_str(&head);
+                if rest.is_empty() {
+                    break;
+                }
             }
             lines.push(String::new());
         }

@@ -1,16 +1,18 @@
 //! What every screen has at the same places: identity, verdict, screens, the answers, sources.
 
+use std::fmt::Write as _;
+
 use super::{
     super::{
         action::Action,
         answers::{self, Answers, Worst},
-        layout::{SMALLEST, WIDE},
+        layout::SMALLEST,
         state::Screen,
         theme::Role,
         widgets::figures::{Age, Burn, When},
     },
     View,
-    canvas::{Canvas, cells},
+    canvas::{Canvas, cells, wrap},
     figure,
 };
 use crate::domain::{Freshness, LeaseView, SourceRow, Text};
@@ -19,7 +21,10 @@ use crate::domain::{Freshness, LeaseView, SourceRow, Text};
 pub fn too_small(canvas: &mut Canvas<'_>, view: View<'_>) {
     let (w, h) = (canvas.width(), canvas.height());
     verdict(canvas, 0, view);
-    canvas.write(0, 1, w, Role::Text, format_args!("burnwatch needs {}x{}, this is {w}x{h}", SMALLEST.0, SMALLEST.1));
+    let words = format!("burnwatch needs {}x{}, this is {w}x{h}", SMALLEST.0, SMALLEST.1);
+    for (y, line) in (1..h).zip(wrap(&words, w)) {
+        canvas.text(0, y, w, Role::Text, &line);
+    }
 }
 
 fn verdict(canvas: &mut Canvas<'_>, x: u16, view: View<'_>) -> u16 {
@@ -47,9 +52,12 @@ pub fn head(canvas: &mut Canvas<'_>, view: View<'_>) {
     }
     let local = view.now.with_timezone(&settings.time_zone);
     let zone = local.format("%Z").to_string();
-    let clock = local.format(if settings.low_bandwidth { "%H:%M" } else { "%H:%M:%S" }).to_string();
-    let width = cells(&zone) + 1 + cells(&clock);
+    let (clock, seconds) = (local.format("%H:%M").to_string(), local.format(":%S").to_string());
+    let seconds = if settings.low_bandwidth { "" } else { &seconds };
+    let width = cells(&zone) + 1 + cells(&clock) + cells(seconds);
+    // The seconds are plain like the ages: what changes each second needs one ink.
     let at = canvas.text(w.saturating_sub(width + 1), 0, width, Role::Emphasis, &clock);
+    let at = canvas.text(at, 0, width, Role::Text, seconds);
     canvas.text(at + 1, 0, width, Role::Muted, &zone);
 }
 
@@ -72,7 +80,7 @@ pub fn band(canvas: &mut Canvas<'_>, view: View<'_>) {
     let answers = answers::answers(view.snapshot);
     match answers {
         None => calm(canvas, view),
-        Some(answers) if canvas.width() >= WIDE => columns(canvas, &answers, view),
+        Some(answers) if canvas.height() > 1 => columns(canvas, &answers, view),
         Some(answers) => line(canvas, &answers, view),
     }
 }
@@ -155,16 +163,18 @@ fn burn_of(answers: &Answers) -> String {
     }
 }
 
-fn held(canvas: &mut Canvas<'_>, (x, y): (u16, u16), width: u16, answers: &Answers, view: View<'_>) -> u16 {
+fn held(canvas: &mut Canvas<'_>, at: (u16, u16), width: u16, answers: &Answers, view: View<'_>) -> u16 {
+    let (x, y) = at;
     match &answers.incident {
-        Some(incident) if incident.ack.is_none() && incident.lapsed.is_none() && incident.wants_somebody() => {
-            canvas.text(x, y, width, Role::Critical, "nobody")
-        }
-        Some(incident) => {
-            figure::holder(canvas, (x, y), width, incident, view);
-            x + width.min(24)
-        }
         None => canvas.text(x, y, width, Role::Muted, "no incident"),
+        Some(incident) => match &incident.ack {
+            Some(ack) => figure::held_by(canvas, at, width, ack, view),
+            None if incident.lapsed.is_none() && incident.wants_somebody() => {
+                let role = if incident.severity.pages() { Role::Critical } else { Role::Text };
+                canvas.text(x, y, width, role, "nobody")
+            }
+            None => figure::holder(canvas, at, width, incident, view),
+        },
     }
 }
 
@@ -173,6 +183,7 @@ fn next_words(answers: &Answers, view: View<'_>) -> (Option<Action>, String) {
     let here = view.ui.actionable();
     match &answers.incident {
         Some(worst) if here.as_ref().is_none_or(|i| i.id != worst.id) => match view.ui.screen {
+            _ if view.ui.detail.is_some() => (Some(Action::Go(Screen::Overview)), "overview".to_owned()),
             Screen::Sources => (Some(Action::Go(Screen::Overview)), "overview".to_owned()),
             _ => (Some(Action::First), "go to the worst".to_owned()),
         },
@@ -206,8 +217,10 @@ pub fn sources(canvas: &mut Canvas<'_>, view: View<'_>) {
     rows.sort_by_key(|s| (std::cmp::Reverse(rank(s.state)), if s.state == Freshness::Fresh { None } else { s.last_success }));
     for (n, row) in rows.iter().enumerate() {
         let more = rows.len() - n;
-        if at + 12 > room && n > 0 {
-            canvas.write(at, 0, room.saturating_sub(at), Role::Muted, format_args!("{more} more"));
+        if at + 16 > room && n > 0 {
+            if at + 8 < room {
+                canvas.write(at, 0, room - at, Role::Muted, format_args!("{more} more"));
+            }
             break;
         }
         at = source(canvas, at, room, row, view);
@@ -258,7 +271,8 @@ fn source(canvas: &mut Canvas<'_>, x: u16, room: u16, row: &SourceRow, view: Vie
     match (row.state, row.last_success) {
         (Freshness::Fresh, Some(at)) => {
             let x = canvas.write(x, 0, left(x), Role::Muted, format_args!("{} ", row.name));
-            let x = canvas.write(x, 0, left(x), Role::Text, format_args!("{}", view.age(at)));
+            // Three cells whatever the age, so that its neighbours stay where they are.
+            let x = canvas.write(x, 0, left(x), Role::Text, format_args!("{}", view.age(at))).max(x + 3);
             if row.partial.is_some() { canvas.text(x, 0, left(x), Role::Unknown, " partial") } else { x }
         }
         (Freshness::Failing, _) => canvas.text(x, 0, left(x), Role::Warning, &trouble(row, view)),
@@ -271,20 +285,22 @@ fn source(canvas: &mut Canvas<'_>, x: u16, room: u16, row: &SourceRow, view: Vie
 /// `prom: no answer in time (3rd time), figures from 14:29; next try 14:33`
 pub fn trouble(row: &SourceRow, view: View<'_>) -> String {
     let time = |at| When { at, now: view.now, zone: view.ui.settings.time_zone, seconds: false };
+    // Writing to a String does not fail.
     let mut text = row.name.to_string();
     match &row.fault {
         Some(fault) => text.extend([": ", fault.class.words()]),
         None => text.extend([": ", row.state.word()]),
     }
     if row.failures > 1 {
-        text.push_str(&format!(" ({} time)", ordinal(row.failures)));
+        let _ = write!(text, " ({} time)", ordinal(row.failures));
     }
     match row.last_success {
-        Some(at) => text.push_str(&format!(", figures from {}", time(at))),
+        Some(at) => _ = write!(text, ", figures from {}", time(at)),
         None => text.push_str(", never answered"),
     }
     if let Some(at) = row.next_try.filter(|at| *at > view.now) {
-        text.push_str(&format!("; next try in {}", Age::between(view.now, at).in_steps(view.ui.settings.low_bandwidth)));
+        let wait = Age::between(view.now, at).in_steps(view.ui.settings.low_bandwidth);
+        let _ = write!(text, "; next try in {wait}");
     }
     text
 }

@@ -72,30 +72,33 @@ pub fn burn(canvas: &mut Canvas<'_>, (x, y): (u16, u16), width: u16, figure: Opt
     }
 }
 
-/// Who has an incident, in `width` cells.
-pub fn holder(canvas: &mut Canvas<'_>, (x, y): (u16, u16), width: u16, incident: &Incident, view: View<'_>) {
-    let end = x.saturating_add(width);
-    let left = |at: u16| end.saturating_sub(at);
+/// Who has an incident, in `width` cells. Returns the column after it.
+pub fn holder(canvas: &mut Canvas<'_>, (x, y): (u16, u16), width: u16, incident: &Incident, view: View<'_>) -> u16 {
     if let Some(ack) = &incident.ack {
         let at = canvas.text(x, y, width, Role::Text, "ack ");
-        let at = canvas.write(at, y, left(at), Role::Emphasis, format_args!("{}", ack.by));
-        held_how(canvas, (at, y), left(at), ack, view);
+        held_by(canvas, (at, y), width.saturating_sub(at.saturating_sub(x)), ack, view)
     } else if incident.status == Status::Resolved {
-        canvas.text(x, y, width, Role::Ok, "over");
+        canvas.text(x, y, width, Role::Ok, "over")
     } else if let Some((who, at)) = &incident.lapsed {
-        canvas.write(x, y, width, Role::Critical, format_args!("lapsed {}, was {who}", view.age(*at)));
+        canvas.write(x, y, width, Role::Critical, format_args!("lapsed {}, was {who}", view.age(*at)))
     } else if incident.inhibited {
-        canvas.text(x, y, width, Role::Muted, "inhibited");
+        canvas.text(x, y, width, Role::Muted, "inhibited")
     } else if incident.silenced {
-        canvas.text(x, y, width, Role::Muted, "silenced");
+        canvas.text(x, y, width, Role::Muted, "silenced")
     } else {
         let role = if incident.severity.pages() { Role::Critical } else { Role::Text };
-        canvas.text(x, y, width, role, "unacked");
+        canvas.text(x, y, width, role, "unacked")
     }
 }
 
+/// Whose acknowledgement it is and how it stands, in `width` cells. Returns the column after it.
+pub fn held_by(canvas: &mut Canvas<'_>, (x, y): (u16, u16), width: u16, ack: &Ack, view: View<'_>) -> u16 {
+    let at = canvas.write(x, y, width, Role::Emphasis, format_args!("{}", ack.by));
+    held_how(canvas, (at, y), width.saturating_sub(at.saturating_sub(x)), ack, view)
+}
+
 /// How far an acknowledgement has come: not delivered, about to lapse, or how old it is.
-fn held_how(canvas: &mut Canvas<'_>, (x, y): (u16, u16), width: u16, ack: &Ack, view: View<'_>) {
+fn held_how(canvas: &mut Canvas<'_>, (x, y): (u16, u16), width: u16, ack: &Ack, view: View<'_>) -> u16 {
     let ends = ack.lapses.or(ack.until);
     let left = ends.map(|end| (end - view.now).as_seconds_f64());
     match ack.delivery {
@@ -110,5 +113,5 @@ fn held_how(canvas: &mut Canvas<'_>, (x, y): (u16, u16), width: u16, ack: &Ack, 
             }
             _ => canvas.write(x, y, width, Role::Muted, format_args!(" {}", view.age(ack.at))),
         },
-    };
+    }
 }

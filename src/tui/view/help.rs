@@ -27,18 +27,29 @@ enum Line<'a> {
     Mark(&'static str, Role, &'static str),
 }
 
-/// Draw help in as many columns as fit.
-pub fn draw(canvas: &mut Canvas<'_>, view: View<'_>) {
-    canvas.rule(0, "Help", format_args!("burnwatch {}", env!("CARGO_PKG_VERSION")), true);
+/// Cells a column of help needs so that nothing in it is cut.
+const COLUMN: u16 = 40;
+
+/// Draw help in as many columns as fit; returns how many lines lie below.
+pub fn draw(canvas: &mut Canvas<'_>, scroll: u16, view: View<'_>) -> u16 {
     let lines = lines(view);
     let rows = usize::from(canvas.height().saturating_sub(1)).max(1);
-    let columns = u16::try_from(lines.len().div_ceil(rows)).unwrap_or(1).clamp(1, 3);
+    let columns = (canvas.width() / COLUMN).clamp(1, 3);
     let width = canvas.width() / columns;
-    for (n, line) in lines.iter().enumerate().take(rows * usize::from(columns)) {
+    let shown = rows * usize::from(columns);
+    let below = u16::try_from(lines.len().saturating_sub(shown + usize::from(scroll))).unwrap_or(u16::MAX);
+    let version = env!("CARGO_PKG_VERSION");
+    if below > 0 {
+        canvas.rule(0, "Help", format_args!("j for {below} more · burnwatch {version}"), true);
+    } else {
+        canvas.rule(0, "Help", format_args!("burnwatch {version}"), true);
+    }
+    for (n, line) in lines.iter().skip(usize::from(scroll)).take(shown).enumerate() {
         let (column, y) = (n / rows, n % rows);
         let x = u16::try_from(column).unwrap_or_default() * width + 1;
         one(canvas, (x, u16::try_from(y).unwrap_or_default() + 1), width.saturating_sub(2), line);
     }
+    below
 }
 
 fn lines(view: View<'_>) -> Vec<Line<'_>> {

@@ -10,11 +10,11 @@ pub fn pane(canvas: &mut Canvas<'_>, view: View<'_>, focused: bool) {
         return nothing(canvas, 1, view);
     }
     let w = canvas.width();
-    let (state, age) = (w.saturating_sub(22), w.saturating_sub(31));
+    let (state, age) = (w.saturating_sub(20), w.saturating_sub(29));
     for (y, (at, incident)) in (1..canvas.height()).zip(visible(view)) {
         mark(canvas, y, incident);
-        canvas.text(6, y, age.saturating_sub(7), Role::Text, incident.title.as_str());
-        since(canvas, (age, y), 7, incident, view);
+        let end = since(canvas, (age, y), 7, incident, view);
+        canvas.text(6, y, end.saturating_sub(8), Role::Text, incident.title.as_str());
         figure::holder(canvas, (state, y), w.saturating_sub(state + 1), incident, view);
         finish(canvas, y, at, incident, view, focused);
     }
@@ -81,7 +81,7 @@ fn rule(canvas: &mut Canvas<'_>, view: View<'_>, focused: bool) {
     }
 }
 
-fn visible<'v>(view: View<'v>) -> impl Iterator<Item = (usize, &'v Incident)> {
+fn visible(view: View<'_>) -> impl Iterator<Item = (usize, &Incident)> {
     let incidents = &view.snapshot.incidents;
     view.ui.incidents.visible().filter_map(|(at, i)| incidents.get(i).map(|incident| (at, &**incident)))
 }
@@ -93,11 +93,12 @@ fn mark(canvas: &mut Canvas<'_>, y: u16, incident: &Incident) {
     canvas.text(3, y, 2, role, incident.severity.word());
 }
 
-fn since(canvas: &mut Canvas<'_>, (x, y): (u16, u16), width: u16, incident: &Incident, view: View<'_>) {
+/// How long it has lasted. Returns the column where that begins.
+fn since(canvas: &mut Canvas<'_>, (x, y): (u16, u16), width: u16, incident: &Incident, view: View<'_>) -> u16 {
     match incident.since {
         Some(at) => canvas.right(x, y, width, Role::Muted, format_args!("{}", view.age(at))),
         None => canvas.right(x, y, width, Role::Muted, format_args!("—")),
-    };
+    }
 }
 
 fn finish(canvas: &mut Canvas<'_>, y: u16, at: usize, incident: &Incident, view: View<'_>, focused: bool) {

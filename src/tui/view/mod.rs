@@ -53,7 +53,8 @@ impl View<'_> {
     }
 }
 
-/// Draw everything into `buffer`, which has the size of the terminal. Returns how many lines of the open detail lie below its pane.
+/// Draw everything into `buffer`, which has the size of the terminal. Returns how many lines of what is open lie
+/// below its pane.
 pub fn draw(buffer: &mut Buffer, ui: &Ui, now: DateTime<Utc>) -> u16 {
     let theme = ui.settings.theme;
     let mut blank = Cell::default();
@@ -84,9 +85,8 @@ pub fn draw(buffer: &mut Buffer, ui: &Ui, now: DateTime<Utc>) -> u16 {
 }
 
 fn body(canvas: &mut Canvas<'_>, area: Rect, view: View<'_>) -> u16 {
-    if matches!(view.ui.mode, Mode::Help) {
-        help::draw(&mut canvas.piece(area), view);
-        return 0;
+    if let Mode::Help(scroll) = view.ui.mode {
+        return help::draw(&mut canvas.piece(area), scroll, view);
     }
     if let Some(open) = &view.ui.detail {
         return detail(canvas, area, &open.subject, open.scroll, open.gone, view);
@@ -99,7 +99,7 @@ fn body(canvas: &mut Canvas<'_>, area: Rect, view: View<'_>) -> u16 {
         Screen::Sources => sources::draw(canvas, area, view),
     }
     let beside = if view.ui.screen == Screen::Sources { None } else { beside };
-    if let (Some(area), Some(subject)) = (beside, view.ui.subject()) {
+    if let (Some(area), Some(subject)) = (beside, view.ui.beside(view.now)) {
         detail(canvas, area, &subject, 0, false, view);
     }
     0

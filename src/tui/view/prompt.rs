@@ -3,6 +3,8 @@
 //! A prompt is one sentence, what will happen and to what, then its keys. Where that is wider than the terminal it grows upwards; it
 //! is never cut.
 
+use std::fmt::Write as _;
+
 use super::{
     super::{
         Settings,
@@ -26,7 +28,7 @@ pub fn footer(canvas: &mut Canvas<'_>, view: View<'_>) {
         Mode::Note(_, typed) => typing(canvas, "note: ", typed, "enter done   esc leave it"),
         Mode::Name(_, typed) => typing(canvas, "who acts (unverified): ", typed, "enter acknowledge   esc leave"),
         Mode::Filter(typed) => typing(canvas, "/", typed, "enter keep   esc leave"),
-        Mode::Normal | Mode::Help => line(canvas, view),
+        Mode::Normal | Mode::Help(_) => line(canvas, view),
     }
 }
 
@@ -52,18 +54,18 @@ fn keys_of_the_moment(ui: &Ui) -> Vec<&Binding> {
 
 fn does_something(ui: &Ui, action: &Action) -> bool {
     let in_list = ui.detail.is_none() && ui.screen != Screen::Sources;
-    if matches!(ui.mode, Mode::Help) {
+    if matches!(ui.mode, Mode::Help(_)) {
         return matches!(action, Action::Back);
     }
     match action {
         Action::Acknowledge => ui.acting_is_off().is_none() && ui.actionable().is_some_and(|i| i.ack.is_none()),
         Action::Unacknowledge => ui.acting_is_off().is_none() && ui.actionable().is_some_and(|i| i.ack.is_some()),
-        Action::Open => in_list && ui.subject().is_some(),
         Action::Back => {
             ui.detail.is_some() || (in_list && if ui.on_incidents() { ui.incident_filter.is_some() } else { ui.slo_filter.is_some() })
         }
+        Action::Step(_) => ui.detail.as_ref().is_some_and(|d| ui.drawn.below > 0 || d.scroll > 0),
         Action::NextPane => in_list && ui.screen == Screen::Overview,
-        Action::Filter | Action::Sort => in_list,
+        Action::Open | Action::Filter | Action::Sort => in_list && ui.subject().is_some(),
         Action::Copy => ui.detail.is_some() && ui.subject().is_some(),
         Action::Refresh => ui.screen == Screen::Sources,
         Action::Quit => !matches!(ui.subject(), Some(Subject::Slo(_) | Subject::Incident(_))) || ui.screen == Screen::Overview,
@@ -153,7 +155,8 @@ fn sentence(wish: &Wish, settings: &Settings) -> String {
         text = format!("{} has it; {text}", ack.by);
     }
     if let Some(note) = &wish.note {
-        text.push_str(&format!("; note “{note}”"));
+        // Writing to a String does not fail.
+        let _ = write!(text, "; note “{note}”");
     }
     text
 }

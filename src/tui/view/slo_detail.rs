@@ -1,7 +1,7 @@
 //! One SLO in full: every window, both sides of each rule, the budget in three units, the last six hours.
 //!
 //! ```text
-//!  ● checkout / availability                  goal 99.9% over 30d · prom, 5s ago
+//!  ● checkout / availability                  goal 99.9% over 30d · prom as of 14:32:03
 //!  burn      5m 82.2×   30m 33.0×   1h 16.8×   6h 3.0×   1d 0.9×   3d 0.4×
 //!  budget    ━━━╸━━━━━━ 34.2%   106,400 of 311,000 bad events left   14m47s of full outage left   all 30d covered
 //!  rules     ● page    1h  16.8× > 14.4×   and   5m  82.2× > 14.4×   firing since 14:31   clears 4m07s after errors stop
@@ -45,7 +45,7 @@ fn title(canvas: &mut Canvas<'_>, slo: &SloRow, gone: bool, view: View<'_>) {
     let source = &slo.definition.source;
     let mut right = format!("goal {} over {} · {source}", slo.objective, slo.definition.period);
     if let Some(at) = slo.now().map(|f| f.as_of) {
-        let _ = write!(right, ", {} ago", view.age(at));
+        let _ = write!(right, " as of {}", view.when(at, true));
     }
     let room = w.saturating_sub(cells(&right) + 3);
     let at = canvas.text(1, 0, 2, role, mark) + 1;
@@ -238,7 +238,7 @@ fn window_row(canvas: &mut Canvas<'_>, y: u16, figure: &Figure, stale: bool, vie
             canvas.right(40, y, 10, role, format_args!("{}", Count(counts.total)));
         }
     }
-    canvas.right(52, y, 12, Role::Muted, format_args!("{} ago", view.age(figure.as_of)));
+    canvas.right(52, y, 12, Role::Muted, format_args!("{}", view.when(figure.as_of, true)));
 }
 
 /// The incident that an act here would be on, and what happened to it. Returns the next line.

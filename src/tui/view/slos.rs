@@ -149,7 +149,7 @@ fn nothing(canvas: &mut Canvas<'_>, view: View<'_>) {
         canvas.write(3, 2, w, Role::Muted, format_args!("no SLO matches /{}/; esc clears the filter", filter.text()));
     } else if !waiting.is_empty() {
         let age = view.age(view.ui.started);
-        canvas.write(3, 2, w, Role::Muted, format_args!("waiting for the first answer of {}, {age}", waiting.join(", ")));
+        canvas.write(3, 2, w, Role::Muted, format_args!("waiting for the first answer: {} · {age}", waiting.join(", ")));
     } else if let Some(failing) = sources.iter().find(|s| s.state == Freshness::Failing) {
         canvas.text(3, 2, w, Role::Warning, &super::chrome::trouble(failing, view));
     } else {

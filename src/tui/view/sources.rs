@@ -11,65 +11,107 @@ use ratatui::layout::Rect;
 
 /// Draw the body of the screen.
 pub fn draw(canvas: &mut Canvas<'_>, body: Rect, view: View<'_>) {
-    let (table, lower) = layout::sources(body);
+    let (table, lower) = layout::sources(body, view.snapshot.sources.len());
     rows(&mut canvas.piece(table), view);
     selected(&mut canvas.piece(lower), view);
+}
+
+/// Where each column begins and how wide it is; a column of no width is not there.
+struct Columns {
+    kind: (u16, u16),
+    state: (u16, u16),
+    age: (u16, u16),
+    p50: (u16, u16),
+    p99: (u16, u16),
+    skew: (u16, u16),
+    words: (u16, u16),
+}
+
+impl Columns {
+    fn of(w: u16) -> Self {
+        let (kind, at) = if w >= 100 { ((20, 13), 34) } else { ((20, 0), 20) };
+        let words = at + 41;
+        Self {
+            kind,
+            state: (at, 8),
+            age: (at + 9, 7),
+            p50: (at + 17, 6),
+            p99: (at + 24, 6),
+            skew: (at + 31, 7),
+            words: (words, w.saturating_sub(words + 1)),
+        }
+    }
 }
 
 fn rows(canvas: &mut Canvas<'_>, view: View<'_>) {
     let sources = &view.snapshot.sources;
     canvas.rule(0, "Sources", format_args!("{}", sources.len()), true);
-    let w = canvas.width();
-    for (x, head) in [(3, "name"), (16, "kind"), (30, "state")] {
-        canvas.text(x, 1, 12, Role::Muted, head);
-    }
-    for (x, width, head) in RIGHT {
-        canvas.right(x, 1, width, Role::Muted, format_args!("{head}"));
-    }
-    canvas.text(WORDS, 1, w.saturating_sub(WORDS), Role::Muted, "what is wrong");
+    let columns = Columns::of(canvas.width());
+    head(canvas, &columns);
     if sources.is_empty() {
-        canvas.text(3, 2, w.saturating_sub(4), Role::Muted, "no sources: add a [[source]] row to the configuration");
+        let w = canvas.width().saturating_sub(4);
+        canvas.text(3, 2, w, Role::Muted, "no sources: add a [[source]] row to the configuration");
     }
     for (y, (at, index)) in (2..canvas.height()).zip(view.ui.sources.visible()) {
         let Some(source) = sources.get(index) else { continue };
-        row(canvas, y, source, view);
+        row(canvas, y, source, &columns, view);
         if at == view.ui.sources.at() {
             canvas.select(y);
         }
     }
 }
 
-const RIGHT: [(u16, u16, &str); 4] = [(39, 7, "age"), (47, 6, "p50"), (54, 6, "p99"), (61, 7, "skew")];
-const WORDS: u16 = 70;
+fn head(canvas: &mut Canvas<'_>, columns: &Columns) {
+    canvas.text(3, 1, 16, Role::Muted, "name");
+    canvas.text(columns.kind.0, 1, columns.kind.1, Role::Muted, "kind");
+    canvas.text(columns.state.0, 1, columns.state.1, Role::Muted, "state");
+    for ((x, width), head) in [(columns.age, "age"), (columns.p50, "p50"), (columns.p99, "p99"), (columns.skew, "skew")] {
+        canvas.right(x, 1, width, Role::Muted, format_args!("{head}"));
+    }
+    canvas.text(columns.words.0, 1, columns.words.1, Role::Muted, "trouble");
+}
 
-fn row(canvas: &mut Canvas<'_>, y: u16, source: &SourceRow, view: View<'_>) {
-    let (w, (mark, role)) = (canvas.width(), figure::of_source(source.state));
+fn row(canvas: &mut Canvas<'_>, y: u16, source: &SourceRow, columns: &Columns, view: View<'_>) {
+    let (mark, role) = figure::of_source(source.state);
     canvas.text(1, y, 1, role, mark);
-    canvas.text(3, y, 12, Role::Emphasis, source.name.as_str());
-    canvas.text(16, y, 13, Role::Text, source.kind);
-    canvas.text(30, y, 8, role, source.state.word());
-    let [age, p50, p99, skew] = RIGHT;
+    canvas.text(3, y, 16, Role::Emphasis, source.name.as_str());
+    canvas.text(columns.kind.0, y, columns.kind.1, Role::Text, source.kind);
+    canvas.text(columns.state.0, y, columns.state.1, role, source.state.word());
+    let (x, width) = columns.age;
     match source.last_success {
-        Some(at) => canvas.right(age.0, y, age.1, Role::Text, format_args!("{}", view.age(at))),
-        None => canvas.right(age.0, y, age.1, Role::Muted, format_args!("—")),
+        Some(at) => canvas.right(x, y, width, Role::Text, format_args!("{}", view.age(at))),
+        None => canvas.right(x, y, width, Role::Muted, format_args!("—")),
     };
-    for ((x, width, _), ms) in [(p50, source.poll_ms.map(|p| p.0)), (p99, source.poll_ms.map(|p| p.1))] {
+    for ((x, width), ms) in [(columns.p50, source.poll_ms.map(|p| p.0)), (columns.p99, source.poll_ms.map(|p| p.1))] {
         match ms {
             Some(ms) => canvas.right(x, y, width, Role::Text, format_args!("{}", Millis(ms))),
             None => canvas.right(x, y, width, Role::Muted, format_args!("—")),
         };
     }
-    match source.skew_secs {
-        Some(secs) if secs.abs() > 5.0 => canvas.right(skew.0, y, skew.1, Role::Warning, format_args!("{}", Skew(secs))),
-        Some(secs) => canvas.right(skew.0, y, skew.1, Role::Muted, format_args!("{}", Skew(secs))),
-        None => canvas.right(skew.0, y, skew.1, Role::Muted, format_args!("—")),
+    skew(canvas, (columns.skew.0, y), columns.skew.1, source.skew_secs);
+    trouble(canvas, (columns.words.0, y), columns.words.1, source, view);
+}
+
+fn skew(canvas: &mut Canvas<'_>, (x, y): (u16, u16), width: u16, skew: Option<f64>) {
+    match skew {
+        Some(secs) if secs.abs() > 5.0 => canvas.right(x, y, width, Role::Warning, format_args!("{}", Skew(secs))),
+        Some(secs) => canvas.right(x, y, width, Role::Muted, format_args!("{}", Skew(secs))),
+        None => canvas.right(x, y, width, Role::Muted, format_args!("—")),
     };
-    let room = w.saturating_sub(WORDS + 1);
-    match (&source.fault, &source.partial) {
-        (Some(fault), _) => canvas.text(WORDS, y, room, Role::Warning, fault.class.words()),
-        (None, Some(_)) => canvas.text(WORDS, y, room, Role::Unknown, "not whole"),
-        (None, None) => canvas.text(WORDS, y, room, Role::Muted, "—"),
+}
+
+/// What is wrong, by class; where there is room also when it is asked again.
+fn trouble(canvas: &mut Canvas<'_>, (x, y): (u16, u16), width: u16, source: &SourceRow, view: View<'_>) {
+    let (role, words) = match (&source.fault, &source.partial) {
+        (Some(fault), _) => (Role::Warning, fault.class.words()),
+        (None, Some(_)) => (Role::Unknown, "not whole"),
+        (None, None) => (Role::Muted, "—"),
     };
+    let end = canvas.text(x, y, width, role, words);
+    if let Some(at) = source.next_try.filter(|at| *at > view.now && width >= 40) {
+        let wait = super::Age::between(view.now, at).in_steps(view.ui.settings.low_bandwidth);
+        canvas.write(end, y, (x + width).saturating_sub(end), Role::Muted, format_args!(", next try in {wait}"));
+    }
 }
 
 /// Milliseconds: `12ms`, from a second on `1.2s`.
@@ -105,6 +147,8 @@ fn selected(canvas: &mut Canvas<'_>, view: View<'_>) {
         }
     };
     if let Some(source) = view.ui.source() {
+        let polls = source.poll_ms.map_or_else(|| "not polled yet".to_owned(), |(_, _, polls)| format!("{polls} polls measured"));
+        line(canvas, "kind", Role::Text, &format!("{}, {polls}", source.kind));
         if source.fault.is_some() || source.failures > 0 {
             line(canvas, "state", Role::Warning, &chrome::trouble(source, view));
         }
@@ -113,9 +157,6 @@ fn selected(canvas: &mut Canvas<'_>, view: View<'_>) {
         }
         if let Some(partial) = &source.partial {
             line(canvas, "not whole", Role::Unknown, partial.as_str());
-        }
-        if let Some((_, _, polls)) = source.poll_ms {
-            line(canvas, "polls", Role::Text, &format!("{polls} measured"));
         }
     }
     let lease = match &view.snapshot.store.lease {

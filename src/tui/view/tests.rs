@@ -1,11 +1,14 @@
+use std::sync::Arc;
+
 use ratatui::{buffer::Buffer, layout::Rect, style::Modifier};
 
 use super::draw;
 use crate::{
-    domain::{Snapshot, Text},
+    domain::{SloId, SloRow, Snapshot, Text},
     tui::{
         Depth, Glyphs, Settings,
         action::Action,
+        encode::Encoder,
         fixture,
         state::{Screen, Ui},
         update::update,
@@ -36,7 +39,7 @@ fn pictures(name: &str, snapshot: fn() -> Snapshot, actions: &[Action]) {
     for size in SIZES {
         let mut ui = ui(snapshot(), fixture::settings(), size);
         for action in actions {
-            update(&mut ui, action.clone(), fixture::now());
+            update(&mut ui, action, fixture::now());
         }
         insta::assert_snapshot!(format!("{name}-{}x{}", size.0, size.1), text(&ui));
     }
@@ -91,7 +94,7 @@ fn ascii_without_colour() {
     let buffer = buffer(&ui);
     let reversed = |y| (0..80).filter(|x| buffer[(*x, y)].modifier.contains(Modifier::REVERSED)).count();
     assert!(reversed(0) > 8, "the chip stands out without colour");
-    assert_eq!(reversed(6), 79, "the selected row stands out without colour");
+    assert_eq!(reversed(6), 80, "the selected row stands out without colour");
     assert!(buffer.content.iter().all(|c| c.fg == ratatui::style::Color::Reset && c.bg == ratatui::style::Color::Reset));
 }
 
@@ -140,13 +143,15 @@ fn every_size_draws_on_every_screen() {
     for snapshot in [fixture::burning, fixture::stale, fixture::starting] {
         for actions in &screens {
             let mut ui = ui(snapshot(), fixture::settings(), (80, 24));
-            actions.iter().for_each(|a| _ = update(&mut ui, a.clone(), fixture::now()));
+            for action in actions {
+                update(&mut ui, action, fixture::now());
+            }
             for (w, h) in (0..130).step_by(7).flat_map(|w| (0..45).step_by(4).map(move |h| (w, h))).chain([(1, 1), (1000, 1), (1, 500)]) {
                 ui.resize(Rect::new(0, 0, w, h));
                 let mut buffer = Buffer::empty(ui.area);
                 let below = draw(&mut buffer, &ui, fixture::now());
-                ui.after_draw(below);
-                update(&mut ui, Action::Step(1), fixture::now());
+                ui.after_draw(below, fixture::now());
+                update(&mut ui, &Action::Step(1), fixture::now());
             }
         }
     }
@@ -163,4 +168,61 @@ fn a_new_page_is_inverted_for_three_seconds() {
     };
     assert!(inverted(&ui, 0));
     assert!(!inverted(&ui, 3));
+}
+
+/// Ten thousand SLOs, the fleet's own on top.
+fn crowd() -> Snapshot {
+    let mut snapshot = fixture::burning();
+    let quiet = fixture::slo("quiet", "availability", 0.999, 0.9, [0.2; 4]);
+    let rows = (0..10_000).map(|i| SloRow { id: SloId::new(&format!("quiet-{i}/availability")), ..quiet.clone() });
+    snapshot.slos.extend(rows.map(Arc::new));
+    snapshot
+}
+
+/// The bytes that bring the terminal from what it shows to what is now.
+fn frame(ui: &mut Ui, shown: &mut Buffer, encoder: &mut Encoder, now: chrono::DateTime<chrono::Utc>) -> usize {
+    let (mut next, mut out) = (Buffer::empty(ui.area), Vec::new());
+    let below = draw(&mut next, ui, now);
+    ui.after_draw(below, now);
+    encoder.frame(shown, &next, &mut out);
+    *shown = next;
+    out.len()
+}
+
+#[test]
+fn keys_and_seconds_cost_few_bytes() {
+    let mut ui = ui(crowd(), fixture::settings(), (200, 50));
+    let (mut shown, mut encoder, mut now) = (Buffer::empty(ui.area), Encoder::default(), fixture::now());
+    frame(&mut ui, &mut shown, &mut encoder, now);
+    for key in [1, -1, 1, 1, 1, 1, -1] {
+        update(&mut ui, &Action::Step(key), now);
+        let bytes = frame(&mut ui, &mut shown, &mut encoder, now);
+        assert!(bytes < 1_400, "{bytes} bytes for a key");
+    }
+    now += chrono::TimeDelta::seconds(2);
+    frame(&mut ui, &mut shown, &mut encoder, now);
+    for _ in 0..5 {
+        now += chrono::TimeDelta::seconds(1);
+        let bytes = frame(&mut ui, &mut shown, &mut encoder, now);
+        assert!(bytes <= 60, "{bytes} bytes for a second");
+    }
+    ui.settings.low_bandwidth = true;
+    frame(&mut ui, &mut shown, &mut encoder, now);
+    let a_minute: usize = (1..=60).map(|s| frame(&mut ui, &mut shown, &mut encoder, now + chrono::TimeDelta::seconds(s))).sum();
+    assert!(a_minute <= 150, "{a_minute} bytes for a minute on a slow line");
+}
+
+#[test]
+fn the_detail_beside_a_list_follows_a_resting_cursor() {
+    let mut ui = ui(fixture::burning(), fixture::settings(), (200, 50));
+    let (mut shown, mut encoder, now) = (Buffer::empty(ui.area), Encoder::default(), fixture::now());
+    frame(&mut ui, &mut shown, &mut encoder, now);
+    update(&mut ui, &Action::Step(1), now);
+    frame(&mut ui, &mut shown, &mut encoder, now);
+    let title = |shown: &Buffer| (123..160).map(|x| shown[(x, 6)].symbol()).collect::<String>();
+    assert!(title(&shown).contains("checkout / availability"));
+    let rest = ui.settles_in(now).unwrap();
+    frame(&mut ui, &mut shown, &mut encoder, now + rest);
+    assert!(title(&shown).contains("payments / latency 300ms"), "{}", title(&shown));
+    assert_eq!(ui.settles_in(now + rest), None);
 }

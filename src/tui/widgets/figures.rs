@@ -95,16 +95,17 @@ impl Age {
 
 impl fmt::Display for Age {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (s, m, h, d) = (self.secs, self.secs / 60, self.secs / 3_600, self.secs / 86_400);
-        match (self.coarse, s) {
+        let secs = self.secs;
+        let [minutes, hours, days] = [60, 3_600, 86_400].map(|unit| secs / unit);
+        match (self.coarse, secs) {
             (true, ..60) => f.write_str("<1m"),
-            (false, ..60) => write!(f, "{s}s"),
-            (true, ..3_600) if m >= 10 => write!(f, "{}m", m / 5 * 5),
-            (_, ..3_600) => write!(f, "{m}m"),
-            (true, ..86_400) => write!(f, "{h}h"),
-            (false, ..86_400) => write!(f, "{h}h{:02}m", m % 60),
-            (false, ..864_000) => write!(f, "{d}d{:02}h", h % 24),
-            _ => write!(f, "{d}d"),
+            (false, ..60) => write!(f, "{secs}s"),
+            (true, 600..3_600) => write!(f, "{}m", minutes / 5 * 5),
+            (_, ..3_600) => write!(f, "{minutes}m"),
+            (true, ..86_400) => write!(f, "{hours}h"),
+            (false, ..86_400) => write!(f, "{hours}h{:02}m", minutes % 60),
+            (false, ..864_000) => write!(f, "{days}d{:02}h", hours % 24),
+            _ => write!(f, "{days}d"),
         }
     }
 }
