@@ -52,7 +52,7 @@ pub struct Look {
     /// Marks and lines in ASCII only
     #[arg(long, global = true)]
     pub ascii: bool,
-    /// Fewer bytes: the clock by the minute, ages in steps
+    /// Fewer bytes: the clock by the minute, ages in steps, 256 colours
     #[arg(long, global = true)]
     pub low_bandwidth: bool,
 }

@@ -93,6 +93,12 @@ impl Depth {
             Self::Sixteen
         }
     }
+
+    /// The most colours that are worth their bytes on a slow line: naming one of 256 costs half of naming one of 16 million.
+    #[must_use]
+    pub const fn on_slow_line(self, slow: bool) -> Self {
+        if slow && matches!(self, Self::True) { Self::Palette } else { self }
+    }
 }
 
 /// Why a text is not a theme.

@@ -207,8 +207,19 @@ fn keys_and_seconds_cost_few_bytes() {
         assert!(bytes <= 60, "{bytes} bytes for a second");
     }
     ui.settings.low_bandwidth = true;
+    ui.settings.theme = ui.settings.theme.at_depth(ui.settings.theme.depth().on_slow_line(true));
     frame(&mut ui, &mut shown, &mut encoder, now);
-    let a_minute: usize = (1..=60).map(|s| frame(&mut ui, &mut shown, &mut encoder, now + chrono::TimeDelta::seconds(s))).sum();
+    let mut polled = crowd();
+    let a_minute: usize = (1..=60)
+        .map(|s| {
+            let at = now + chrono::TimeDelta::seconds(s);
+            if s % 15 == 0 {
+                polled.sources.iter_mut().for_each(|row| row.last_success = Some(at));
+                ui.take(polled.clone().into(), at);
+            }
+            frame(&mut ui, &mut shown, &mut encoder, at)
+        })
+        .sum();
     assert!(a_minute <= 150, "{a_minute} bytes for a minute on a slow line");
 }
 
