@@ -6,10 +6,16 @@
 mod alert;
 mod audit;
 mod burn;
+mod calendar;
+mod double;
+mod handoff;
+mod hours;
 mod incident;
 mod plan;
 mod request;
+mod rotation;
 mod selector;
+mod shift;
 mod slo;
 mod snapshot;
 mod text;
@@ -18,10 +24,16 @@ mod window;
 pub use alert::{Episode, Labels, Severity};
 pub use audit::{ACK_PREFIX, Ack, Actor, Delivery, Effect, Entry, Open, Outcome, Release, Target, Thread, What, ack_comment};
 pub use burn::{BurnRate, Grade, Rule, burn_rate, time_to_exhaustion, workbook};
+pub use calendar::{instant, midnight, wall};
+pub use double::{DoubleCover, Doubled, double_cover};
+pub use handoff::{BadHandoff, Every};
+pub use hours::{BadHours, Hours, read_time};
 pub use incident::{Incident, Link, Origin, Status};
 pub use plan::{AckPolicy, Ask, Definition, Lane, Person, Plan, Service, Side, Sli, SourcePlan, Want};
 pub use request::{Act, Question, Request, Verb};
+pub use rotation::{BadRotation, Layer, Override, Rotation};
 pub use selector::{BadSelector, Matcher, Op, Selector, quote};
+pub use shift::{Cover, GapInCover, Seat, Shift};
 pub use slo::{
     ActId, BadObjective, DefinitionId, EventCounts, Group, IncidentId, Objective, SloId, SourceName, error_budget_remaining, events_left,
     outage_left_secs,
