@@ -49,10 +49,10 @@ impl Rotation {
         let by_seat: Vec<_> = self.seats().map(|seat| (seat, self.shifts(seat, between))).collect();
         let mut all = on_two_seats(&by_seat, between);
         for (seat, shifts) in &by_seat {
-            let pairs = self.layer_pairs(*seat, between).into_iter().filter_map(|(during, holds, yields)| {
+            let pairs = self.layer_pairs(*seat, between).into_iter().flat_map(|(during, holds, yields)| {
                 // Where an override decides, the layers do not.
                 let turns = shifts.iter().filter(|s| s.cover == Cover::Turn && s.who == holds);
-                turns.filter_map(|s| s.within(during)).next().map(|during| (during, holds, yields))
+                turns.filter_map(|s| Some((s.within(during)?, s.who.clone(), yields.clone()))).collect::<Vec<_>>()
             });
             let pairs = pairs.chain(self.override_pairs(*seat, between));
             all.extend(pairs.map(|(during, one, other)| self.doubled(during, Doubled::People(*seat, one, other))));
@@ -200,6 +200,14 @@ mod tests {
         );
         let jon = over("jon", span("2026-01-06T12:00:00Z", "2026-01-06T20:00:00Z"));
         assert_eq!(said(&rotation(layers(), vec![jon]), week), [""; 0]);
+        let jon = over("jon", span("2026-01-06T17:20:00Z", "2026-01-06T17:40:00Z"));
+        assert_eq!(
+            said(&rotation(layers(), vec![jon]), week),
+            [
+                "payments: ana and maya are both primary from 2026-01-06T17:00Z until 2026-01-06T17:20Z",
+                "payments: ana and maya are both primary from 2026-01-06T17:40Z until 2026-01-06T18:00Z",
+            ]
+        );
     }
 
     #[test]

@@ -189,7 +189,7 @@ impl Rotation {
         })
     }
     /// The state of `seat` at `at`, for as long as it lasts.
-    fn whole<'a>(&'a self, seat: Seat, at: DateTime<Utc>) -> Piece<'a> {
+    fn whole(&self, seat: Seat, at: DateTime<Utc>) -> Piece<'_> {
         let mut whole = self.piece(seat, at);
         for _ in 0..JOINED {
             let next = Some(whole.span.to).filter(|to| *to < DateTime::<Utc>::MAX_UTC).map(|to| self.piece(seat, to));
@@ -209,7 +209,7 @@ impl Rotation {
         whole
     }
     /// The state of `seat` at `at`, for some time around it.
-    fn piece<'a>(&'a self, seat: Seat, at: DateTime<Utc>) -> Piece<'a> {
+    fn piece(&self, seat: Seat, at: DateTime<Utc>) -> Piece<'_> {
         let mut whole = self.overridden(seat, at);
         for running in self.layers.iter().rev().filter(|r| r.layer.seat == seat) {
             if whole.held.is_some() {
@@ -220,7 +220,7 @@ impl Rotation {
         whole
     }
     /// The override of `seat` at `at`, or the time around it without any.
-    fn overridden<'a>(&'a self, seat: Seat, at: DateTime<Utc>) -> Piece<'a> {
+    fn overridden(&self, seat: Seat, at: DateTime<Utc>) -> Piece<'_> {
         let empty = [].as_slice();
         let all = self.in_force.iter().find(|(s, _)| *s == seat).map_or(empty, |(_, all)| all);
         let next = all.partition_point(|(during, _)| during.from <= at);
