@@ -5,40 +5,15 @@
 use std::path::Path;
 
 use burnwatch::{
-    config::{self, ClientSettings, HttpSettings, Kind, Loaded, SourceCommon, SourceRow, Target, Vocabulary},
+    config::{self, Loaded, Vocabulary},
     domain::{Interval, Rotation, Seat, Text},
+    sources::registry::{self, Row},
 };
 
-const WORDS: Vocabulary<'_> = Vocabulary {
-    kinds: &[
-        Kind { word: "prometheus", counts_events: true },
-        Kind { word: "alertmanager", counts_events: false },
-        Kind { word: "scrape", counts_events: true },
-    ],
-    themes: &["night"],
-};
+const WORDS: Vocabulary<'_> = Vocabulary { kinds: &registry::KINDS, themes: &["night"] };
 
-/// Reads the keys that each kind has.
-fn read(row: &mut SourceRow) -> Option<String> {
-    SourceCommon::read(&mut row.section);
-    match row.kind.as_str() {
-        "scrape" => {
-            ClientSettings::read(&mut row.section);
-            assert!(!Target::read_all(&mut row.section).is_empty());
-        }
-        kind => {
-            HttpSettings::read(&mut row.section)?;
-            if kind == "alertmanager" {
-                row.section.duration("ack_for");
-                row.section.str("heartbeat");
-            }
-        }
-    }
-    Some(row.name.to_string())
-}
-
-fn load(name: &str, text: &str) -> Loaded<String> {
-    let loaded = config::load_text(Path::new(name), text, &WORDS, read).unwrap_or_else(|problems| panic!("{name}:\n{problems}"));
+fn load(name: &str, text: &str) -> Loaded<Row> {
+    let loaded = config::load_text(Path::new(name), text, &WORDS, registry::read).unwrap_or_else(|problems| panic!("{name}:\n{problems}"));
     assert_eq!(loaded.warnings, [], "{name}");
     loaded
 }

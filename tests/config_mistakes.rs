@@ -9,8 +9,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use burnwatch::config::{
-    self, Credentials, Found, HttpSettings, Kind, Level, Loaded, Origin, Problems, SourceCommon, SourceRow, Vocabulary,
+use burnwatch::{
+    config::{self, Credentials, Found, HttpSettings, Kind, Level, Loaded, Origin, Problems, SourceCommon, SourceRow, Vocabulary},
+    sources::registry,
 };
 
 const WORDS: Vocabulary<'_> = Vocabulary {
@@ -329,6 +330,40 @@ fn a_service_may_name_the_rotation_of_a_source_or_any_if_none_is_known() {
     // An Alertmanager has no such key; other kinds have.
     assert_eq!(service(&source("data")), ["5:1 unknown key `rotation`", "8:12 unknown rotation `payments`"]);
     assert_eq!(service(&source("payments")), ["5:1 unknown key `rotation`"]);
+}
+
+/// What the backends themselves say of `text`.
+fn told_by_backends(text: &str) -> String {
+    let words = Vocabulary { kinds: &registry::KINDS, themes: &[] };
+    let loaded = config::load_text(Path::new("burnwatch.toml"), text, &words, registry::read);
+    let problems = loaded.map_or_else(|problems| problems, |loaded| Problems(loaded.warnings));
+    format!("{problems}")
+}
+
+#[test]
+fn mistakes_in_calendars_are_told_and_their_addresses_never_shown() {
+    let calendar = |keys: &str| told_by_backends(&format!("[[source]]\nname = 'rota'\nkind = 'ical'\n{keys}\n"));
+    assert_eq!(calendar("url = 'webcal://h/s3cret.ics?x=s3cret'\nrotation = 'payments'\nsummary = 'On call: (.+)'"), "");
+    assert_eq!(calendar("file = 'Cargo.toml'\nrotation = 'payments'\nseat = 'mentor'"), "");
+    for (keys, told) in [
+        ("rotation = 'payments'", "error: `url` is missing"),
+        ("url = 'http://h/s3cret'", "error: `rotation` is missing"),
+        ("url = 'h/s3cret.ics'\nrotation = 'p'", "error: `url` is a whole address"),
+        ("url = 'http://u:s3cret@h/'\nrotation = 'p'", "error: `url` is a whole address"),
+        ("url = 'http://h/s3cret'\nurl_env = 'X'\nrotation = 'p'", "error: more than one `url`"),
+        ("url = ['http://h/s3cret']\nrotation = 'p'", "error: `url` wants a text in quotes"),
+        ("url = 'http://h/s3cret'\nrotation = 'p'\nsummary = '('", "error: `summary` is a regular expression with one group"),
+        ("url = 'http://h/s3cret'\nrotation = 'p'\nsummary = 'no group'", "error: `summary` is a regular expression with one group"),
+        ("url = 'http://h/s3cret'\nrotation = 'p'\nseat = 'front'", "error: unknown seat `front`"),
+        ("url = 'http://h/s3cret'\nrotation = 'p'\ntime_zone = 'CEST'", "error: unknown time zone `CEST`"),
+        ("url_env = 'BURNWATCH_NO_SUCH_VARIABLE'\nrotation = 'p'", "error: the environment variable is not set"),
+        ("file = '/nowhere/rota.ics'\nrotation = 'p'", "error: cannot read /nowhere/rota.ics"),
+        ("file = 'Cargo.toml'\nurl = 'http://h/s3cret'\nrotation = 'p'", "error: unknown key `url`"),
+    ] {
+        let all = calendar(keys);
+        assert!(all.starts_with(told) && all.matches("error: ").count() == 1, "{keys}: {all}");
+        assert!(!all.contains("s3cret"), "{all}");
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod audit;
 mod burn;
 mod calendar;
 mod double;
+mod duty;
 mod fairness;
 mod handoff;
 mod hours;
@@ -27,6 +28,7 @@ pub use audit::{ACK_PREFIX, Ack, Actor, Delivery, Effect, Entry, Open, Outcome, 
 pub use burn::{BurnRate, Grade, Rule, burn_rate, time_to_exhaustion, workbook};
 pub use calendar::{instant, midnight, wall};
 pub use double::{DoubleCover, Doubled, double_cover};
+pub use duty::{Duty, gaps_of, shifts_of};
 pub use fairness::{Balance, Burden, Fairness, Page, USUAL_NIGHT, balance, fairness};
 pub use handoff::{BadHandoff, Every};
 pub use hours::{BadHours, Hours, read_time};

@@ -9,9 +9,12 @@ use std::{collections::HashMap, sync::Arc};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
-    domain::{Ask, Definition, DefinitionId, Episode, Grade, Group, History, Lane, Plan, Snapshot, SourcePlan, Want, Window},
+    domain::{Ask, Definition, DefinitionId, Episode, Grade, Group, History, Interval, Lane, Plan, Snapshot, SourcePlan, Want, Window},
     sources::Gives,
 };
+
+/// How far back and ahead duties are asked for: what fairness looks back on, and what a screen shows.
+const DUTIES: (TimeDelta, TimeDelta) = (TimeDelta::days(30), TimeDelta::days(14));
 
 /// When each want was last answered.
 #[derive(Clone, Debug, Default)]
@@ -35,7 +38,7 @@ impl Answered {
             Want::Start { definition, group, grade } => {
                 self.0.insert(Key::Start(definition.clone(), group.clone(), *grade), at);
             }
-            Want::Presence { .. } | Want::Alerts | Want::Scrape => {}
+            Want::Presence { .. } | Want::Alerts | Want::Scrape | Want::Duties { .. } => {}
         }
     }
 }
@@ -75,6 +78,7 @@ pub fn schedule(
     let wants = match gives {
         Gives::Alerts => vec![Want::Alerts],
         Gives::Scrape => vec![Want::Scrape],
+        Gives::Duties => vec![Want::Duties { between: Interval { from: at - DUTIES.0, to: at + DUTIES.1 } }],
         Gives::Metrics => metrics(plan, source, answered, interest, at),
     };
     Ask { wants: wants.into_iter().filter(|w| w.lane() == lane).collect() }

@@ -12,6 +12,7 @@ mod decode;
 mod exposition;
 mod failure;
 mod http;
+mod ical;
 mod prometheus;
 mod promql;
 pub mod registry;
@@ -27,9 +28,11 @@ pub use alertmanager::Alertmanager;
 pub use decode::{BadAnswer, counts as decode_counts};
 #[doc(hidden)]
 pub use exposition::{BadLine, Sample, parse as parse_exposition};
+pub use ical::Ical;
 pub use prometheus::Prometheus;
 pub use scrape::Scrape;
 pub use settings::{
-    AlertmanagerSettings, BadSettings, Credentials, Deadlines, HttpSettings, PrometheusSettings, ScrapeSettings, ScrapeTarget,
+    AlertmanagerSettings, BadSettings, Credentials, Deadlines, HttpSettings, IcalPlace, IcalSettings, PrometheusSettings, ScrapeSettings,
+    ScrapeTarget,
 };
 pub use source::{Gives, Order, Responder, Source};

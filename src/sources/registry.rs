@@ -2,26 +2,30 @@
 
 use std::{sync::Arc, time::Duration};
 
+use regex::Regex;
 use toml::Spanned;
 
 use super::{
-    Alertmanager, AlertmanagerSettings, BadSettings, Credentials, Deadlines, HttpSettings, Prometheus, PrometheusSettings, Scrape,
-    ScrapeSettings, ScrapeTarget, Source,
+    Alertmanager, AlertmanagerSettings, BadSettings, Credentials, Deadlines, HttpSettings, Ical, IcalPlace, IcalSettings, Prometheus,
+    PrometheusSettings, Scrape, ScrapeSettings, ScrapeTarget, Source,
 };
 use crate::{
     config::{self, ClientSettings, Kind, Section, SourceCommon, SourceRow, Target},
-    domain::{Definition, SourceName, SourcePlan},
+    domain::{Definition, Seat, SourceName, SourcePlan, Text},
 };
 
 /// The kinds of source there are.
-pub const KINDS: [Kind; 3] = [
+pub const KINDS: [Kind; 4] = [
     Kind { word: "prometheus", counts_events: true },
     Kind { word: "scrape", counts_events: true },
     Kind { word: "alertmanager", counts_events: false },
+    Kind { word: "ical", counts_events: false },
 ];
 
 /// How long an acknowledgement's silence lasts before it must be extended, unless the row says otherwise.
 const ACK_FOR: Duration = Duration::from_mins(15);
+/// From reading a calendar to reading it again, unless the row says otherwise: rotas change seldom, and makers refuse those who ask often.
+const CALENDAR_EVERY: Duration = Duration::from_mins(5);
 
 /// A row that was read: how to poll it, and what to make of it once the SLO definitions are known.
 #[derive(Clone, Debug)]
@@ -36,11 +40,15 @@ enum Settings {
     Prometheus(PrometheusSettings),
     Alertmanager(AlertmanagerSettings),
     Scrape(ScrapeSettings),
+    Ical(IcalSettings),
 }
 
 /// Read a `[[source]]` row; its mistakes are reported at their places. `None` if nothing can be made of it.
 pub fn read(row: &mut SourceRow) -> Option<Row> {
-    let common = SourceCommon::read(&mut row.section);
+    let mut common = SourceCommon::read(&mut row.section);
+    if row.kind == "ical" && !row.section.has("every") {
+        common.every = CALENDAR_EVERY;
+    }
     let name = row.name.clone();
     let deadlines = Deadlines { short: common.timeout, long: common.timeout_long };
     let (kind, settings, ack_for) = match row.kind.as_str() {
@@ -50,6 +58,7 @@ pub fn read(row: &mut SourceRow) -> Option<Row> {
             let ack_for = row.section.duration("ack_for").map_or(ACK_FOR, Spanned::into_inner);
             ("alertmanager", alertmanager(&mut row.section, name, deadlines), ack_for)
         }
+        "ical" => ("ical", ical(&mut row.section, name, deadlines), ACK_FOR),
         _ => return None,
     };
     let settings = settings?;
@@ -57,6 +66,7 @@ pub fn read(row: &mut SourceRow) -> Option<Row> {
         Settings::Alertmanager(s) => (s.heartbeat.is_some(), s.http.insecure),
         Settings::Prometheus(s) => (false, s.http.insecure),
         Settings::Scrape(s) => (false, s.http.insecure),
+        Settings::Ical(s) => (false, matches!(&s.place, IcalPlace::Web(http) if http.insecure)),
     };
     // A scrape takes its samples itself, each poll.
     let scrape_interval = if kind == "scrape" { common.every } else { common.scrape_interval };
@@ -73,6 +83,7 @@ impl Row {
             Settings::Prometheus(settings) => Arc::new(Prometheus::new(settings, ours)?),
             Settings::Alertmanager(settings) => Arc::new(Alertmanager::new(settings)?),
             Settings::Scrape(settings) => Arc::new(Scrape::new(settings, ours)?),
+            Settings::Ical(settings) => Arc::new(Ical::new(settings)?),
         })
     }
 }
@@ -94,6 +105,36 @@ fn scrape(section: &mut Section, name: SourceName, deadlines: Deadlines) -> Opti
     let first = targets.first()?.url.clone();
     let targets = targets.into_iter().map(|t| ScrapeTarget { url: t.url, labels: t.labels }).collect();
     Some(Settings::Scrape(ScrapeSettings { name, http: settings(first, client), deadlines, targets }))
+}
+
+/// A feed at an address, or in a file.
+fn ical(section: &mut Section, name: SourceName, deadlines: Deadlines) -> Option<Settings> {
+    let rotation = section.name("rotation", "\"payments\"");
+    let words = Seat::ALL.map(Seat::word);
+    let seat = if section.has("seat") { section.one_of("seat", &words).map(|s| *s.get_ref()) } else { Some(Seat::Primary.word()) };
+    let seat = Seat::ALL.into_iter().find(|s| Some(s.word()) == seat);
+    let (well, summary) = pattern(section);
+    let time_zone = section.zone("time_zone");
+    let place = if section.has("file") {
+        section.file("file").map(|path| IcalPlace::File(path.into_inner()))
+    } else {
+        let (url, client) = (section.feed_url("url"), ClientSettings::read(section));
+        url.map(|url| IcalPlace::Web(Box::new(settings(url, client))))
+    };
+    let rotation = Text::clean(rotation?.get_ref());
+    let settings = IcalSettings { name, place: place?, deadlines, rotation, seat: seat?, summary, time_zone };
+    well.then_some(Settings::Ical(settings))
+}
+
+/// `summary`, and whether it is well.
+fn pattern(section: &mut Section) -> (bool, Option<Regex>) {
+    let Some(text) = section.str("summary") else { return (!section.has("summary"), None) };
+    let read = Regex::new(text.get_ref()).ok().filter(|look| look.captures_len() == 2);
+    if read.is_none() {
+        let help = "such as '^On call: (.+)$'";
+        section.error_with_help(&text.span(), "`summary` is a regular expression with one group in parentheses, around who it is", help);
+    }
+    (read.is_some(), read)
 }
 
 fn http(read: Option<config::HttpSettings>) -> Option<HttpSettings> {

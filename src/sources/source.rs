@@ -27,6 +27,8 @@ pub enum Gives {
     Alerts,
     /// [`Want::Scrape`].
     Scrape,
+    /// [`Want::Duties`].
+    Duties,
 }
 
 /// A backend that can be asked.
