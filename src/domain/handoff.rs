@@ -112,32 +112,31 @@ impl Turns {
     }
     /// The turn that `at` belongs to; `None` before the first.
     pub fn at(&self, at: DateTime<Utc>) -> Option<Turn> {
-        let step = self.step_at(at);
-        if step < 0 {
-            return None;
-        }
-        let skipped = self.empty.partition_point(|e| *e < step);
-        let number = u64::try_from(step).ok()?.saturating_sub(skipped as u64);
-        Some(Turn { number, from: self.edge(step), to: self.edge(step.saturating_add(1)) })
+        let (step, from, to) = self.step_at(at);
+        let number = u64::try_from(step).ok()?.saturating_sub(self.empty.partition_point(|e| *e < step) as u64);
+        Some(Turn { number, from, to })
     }
 
-    /// The last step that begins at or before `at`; negative before the first.
-    fn step_at(&self, at: DateTime<Utc>) -> i64 {
+    /// The last step that begins at or before `at`, its beginning and its end; negative before the first.
+    fn step_at(&self, at: DateTime<Utc>) -> (i64, DateTime<Utc>, DateTime<Utc>) {
         let mut step = self.steps_between(wall(self.zone, at));
+        let (mut from, mut to) = (self.edge(step), self.edge(step.saturating_add(1)));
         // The wall is ahead or behind by a clock change at most: a day of hours.
         for _ in 0..=LONGEST_GAP_HOURS {
-            if self.edge(step) <= at {
+            if from <= at {
                 break;
             }
             step -= 1;
+            (from, to) = (self.edge(step), from);
         }
         for _ in 0..=LONGEST_GAP_HOURS {
-            if self.edge(step.saturating_add(1)) > at {
+            if to > at {
                 break;
             }
             step += 1;
+            (from, to) = (to, self.edge(step.saturating_add(1)));
         }
-        step
+        (step, from, to)
     }
     /// Whole steps from the first handoff to `to` on the wall.
     fn steps_between(&self, to: NaiveDateTime) -> i64 {
