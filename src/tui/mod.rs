@@ -6,7 +6,7 @@
 //! Ui + now --view::draw--> cells --encode--> bytes --writer--> terminal
 //! ```
 //!
-//! [`app`](self) holds the loop; [`terminal`] takes the terminal and always gives it back; [`view`] is a pure function of the state
+//! [`app`](self) holds the loop; `terminal` takes the terminal and always gives it back; `view` is a pure function of the state
 //! and the time.
 
 use std::{sync::Arc, time::Duration};
