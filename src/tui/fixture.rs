@@ -309,7 +309,7 @@ pub fn burning() -> Snapshot {
         threads: BTreeMap::new(),
         latest: vec![Arc::new(asked), Arc::new(done)],
         alerts: BTreeMap::new(),
-        store: StoreState { place: Text::clean("/var/lib/burnwatch/acme"), trouble: None, lease: LeaseView::Ours, join: None },
+        store: StoreState { place: Text::clean("/var/lib/burnwatch/acme"), trouble: None, lease: LeaseView::Ours },
         toasts: Vec::new(),
         calm_since: None,
     }

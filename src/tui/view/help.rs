@@ -11,8 +11,8 @@ use super::{
 
 const MARKS: [(&str, Role, &str); 8] = [
     ("●", Role::Critical, "critical: pages"),
-    ("▲", Role::Warning, "warning: tickets, overspent"),
-    ("?", Role::Unknown, "unknown, no data, not whole"),
+    ("▲", Role::Warning, "warning: tickets, spent"),
+    ("?", Role::Unknown, "unknown, no data, partial"),
     ("~", Role::Stale, "stale: last good value"),
     ("○", Role::Muted, "no traffic, silenced"),
     ("·", Role::Ok, "fine"),
