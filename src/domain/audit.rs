@@ -20,9 +20,14 @@ pub struct Actor {
     pub verified: bool,
 }
 
+/// The name; `jon (unverified)` if nobody vouches for it, and in the short form (`{:#}`) `jon?`.
 impl std::fmt::Display for Actor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.verified { f.pad(self.name.as_str()) } else { f.pad(&format!("{} (unverified)", self.name)) }
+        match (self.verified, f.alternate()) {
+            (true, _) => f.pad(self.name.as_str()),
+            (false, true) => f.pad(&format!("{}?", self.name)),
+            (false, false) => f.pad(&format!("{} (unverified)", self.name)),
+        }
     }
 }
 

@@ -71,12 +71,12 @@ fn burns(canvas: &mut Canvas<'_>, y: u16, slo: &SloRow) -> u16 {
         let burn = figure.burn.map(|b| b.0);
         let text = format!("{}{}", Burn(burn), if figure.partial { "?" } else { "" });
         let name = window.to_string();
-        if x > 11 && x + cells(&name) + cells(&text) + 2 > canvas.width() {
+        if x > 11 && x + cells(&name) + cells(&text) + 1 > canvas.width() {
             (x, y) = (11, y + 1);
         }
         x = canvas.text(x, y, 8, Role::Muted, &name) + 1;
         let role = if slo.state == State::Stale { Role::Stale } else { figure::of_burn(burn) };
-        x = canvas.text(x, y, 8, role, &text) + 3;
+        x = canvas.text(x, y, 8, role, &text) + 2;
     }
     if slo.figures.is_empty() {
         canvas.text(x, y, 40, Role::Unknown, "not asked yet");
