@@ -6,7 +6,6 @@ mod acts;
 mod args;
 mod check;
 mod demo;
-mod figures;
 mod log;
 mod run;
 mod setup;

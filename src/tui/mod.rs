@@ -43,6 +43,7 @@ pub use app::run;
 pub use glyphs::Glyphs;
 pub use terminal::TerminalError;
 pub use theme::{Depth, Role, Theme, ThemeError};
+pub use widgets::figures;
 
 /// What the screen needs of the rest of the program.
 #[derive(Debug)]

@@ -8,6 +8,8 @@ use std::fmt;
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
+use crate::domain::Window;
+
 /// A burn rate: `18.2×`, no decimals from 100 on, `10k×` from 10,000 on, `—` if there is none.
 #[derive(Clone, Copy, Debug)]
 pub struct Burn(pub Option<f64>);
@@ -107,6 +109,22 @@ impl fmt::Display for Age {
             (false, ..864_000) => write!(f, "{days}d{:02}h", hours % 24),
             _ => write!(f, "{days}d"),
         }
+    }
+}
+
+/// The share of a period that was really seen: `3d of 30d`, under a day in hours and minutes.
+#[derive(Clone, Copy, Debug)]
+pub struct Covered(pub f64, pub Window);
+
+impl fmt::Display for Covered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let secs = self.0 * self.1.secs_f64();
+        if secs < 86_400.0 {
+            Age::secs(secs).fmt(f)?
+        } else {
+            write!(f, "{:.0}d", secs / 86_400.0)?
+        }
+        write!(f, " of {}", self.1)
     }
 }
 
