@@ -4,6 +4,7 @@
 
 mod acts;
 mod args;
+mod audit;
 mod check;
 mod demo;
 mod log;

@@ -10,8 +10,8 @@ use clap::Parser;
 
 use super::{
     acts,
-    args::{Cli, Command, StoreCommand},
-    check, demo, status, store, watch,
+    args::{AuditCommand, Cli, Command, StoreCommand},
+    audit, check, demo, status, store, watch,
 };
 
 /// How the program ends.
@@ -72,6 +72,8 @@ fn dispatch(cli: &Cli) -> Result<Code> {
         Some(Command::Status { json }) => status::status(common, *json),
         Some(Command::Ack { id, note, json }) => acts::acknowledge(common, id, note.as_deref(), *json),
         Some(Command::Unack { id, json }) => acts::unacknowledge(common, id, *json),
+        Some(Command::Audit { what: AuditCommand::List { last, json } }) => audit::list(common, *last, *json),
+        Some(Command::Audit { what: AuditCommand::Verify { json } }) => audit::verify(common, *json),
         Some(Command::Store { what: StoreCommand::Init { group } }) => store::init(common, group),
     }
 }

@@ -122,6 +122,10 @@ impl Effect {
             Self::Release { why: Release::Cleared, .. } => "clear",
         }
     }
+    /// What the person said.
+    pub const fn note(&self) -> Option<&Text> {
+        if let Self::Acknowledge { note, .. } = self { note.as_ref() } else { None }
+    }
     /// Where it acts.
     pub const fn target(&self) -> &Target {
         match self {

@@ -119,12 +119,10 @@ pub struct Covered(pub f64, pub Window);
 impl fmt::Display for Covered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let secs = self.0 * self.1.secs_f64();
-        if secs < 86_400.0 {
-            Age::secs(secs).fmt(f)?
-        } else {
-            write!(f, "{:.0}d", secs / 86_400.0)?
+        match secs {
+            ..86_400.0 => write!(f, "{} of {}", Age::secs(secs), self.1),
+            _ => write!(f, "{:.0}d of {}", secs / 86_400.0, self.1),
         }
-        write!(f, " of {}", self.1)
     }
 }
 
