@@ -95,6 +95,18 @@ fn wrong_words_are_wrong_usage_and_a_closed_pipe_is_none() {
     assert_eq!((ends, child.wait().unwrap().code()), ([2, 0], Some(0)));
 }
 
+#[test]
+fn check_tells_every_mistake_and_how_many_there_are() {
+    let home = home("[cockpit]\ntime_zone = \"Europe/Belrin\"\nread_olny = true\n");
+    let said = run(&home, &["check"]);
+    assert_eq!((said.code, said.talk.as_str()), (1, ""));
+    assert!(said.out.contains("burnwatch.toml:2:13") && said.out.contains("burnwatch.toml:3:1"), "{}", said.out);
+    assert!(said.out.ends_with("\n\n3 mistakes\n"), "{}", said.out);
+    let status = run(&home, &["status"]);
+    assert_eq!((status.code, status.out.as_str()), (2, ""));
+    assert!(status.talk.ends_with("\n\nburnwatch: 3 mistakes\n"), "{}", status.talk);
+}
+
 fn at(secs: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_770_000_000, 0).unwrap() + TimeDelta::seconds(secs)
 }

@@ -81,8 +81,16 @@ fn dispatch(cli: &Cli) -> Result<Code> {
 /// Problems of a config file as they are, everything else as one line.
 fn complain(error: &anyhow::Error) {
     match error.downcast_ref::<crate::config::Problems>() {
-        Some(problems) => eprint!("{problems}"),
+        Some(problems) => eprintln!("{problems}\n\nburnwatch: {}", mistakes(problems)),
         None => eprintln!("burnwatch: {}", crate::domain::clean(&format!("{error:#}"))),
+    }
+}
+
+/// How many mistakes there are, in words.
+pub fn mistakes(problems: &crate::config::Problems) -> String {
+    match problems.0.len() {
+        1 => "1 mistake".to_owned(),
+        n => format!("{n} mistakes"),
     }
 }
 
