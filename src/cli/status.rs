@@ -3,7 +3,7 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 
-use crate::domain::{Ack, Delivery, Freshness, Grade, Incident, SloRow, Snapshot, SourceRow, Status, Verdict};
+use crate::domain::{Ack, BurnRate, Delivery, Freshness, Grade, Incident, SloRow, Snapshot, SourceRow, State, Status, Verdict, Window};
 
 /// Version of the JSON shape.
 const VERSION: u32 = 1;
@@ -39,6 +39,11 @@ pub fn json(snapshot: &Snapshot) -> Value {
     })
 }
 
+/// The burn over a window; of an SLO without data the past of its counters tells nothing.
+fn shown_burn(row: &SloRow, window: Window) -> Option<BurnRate> {
+    if row.state == State::NoData { None } else { row.burn(window) }
+}
+
 fn slo(snapshot: &Snapshot, row: &SloRow) -> Value {
     let mut burn = Map::new();
     let mut as_of = Map::new();
@@ -48,7 +53,7 @@ fn slo(snapshot: &Snapshot, row: &SloRow) -> Value {
         let name = window.to_string();
         counts.insert(name.clone(), json!(figure.and_then(|f| f.counts)));
         as_of.insert(name.clone(), maybe(figure.map(|f| f.as_of)));
-        burn.insert(name, json!(figure.and_then(|f| f.burn)));
+        burn.insert(name, json!(shown_burn(row, window)));
     }
     let alerts = row.rules.iter().zip(&row.definition.rules).filter(|(s, _)| s.firing == Some(true)).map(|(_, rule)| {
         let since = snapshot.episodes.get(&(row.id.clone(), rule.grade)).filter(|e| e.ended_at.is_none()).and_then(|e| e.since);
@@ -110,12 +115,13 @@ fn plural(n: usize, word: &str) -> String {
 }
 
 fn slo_line(snapshot: &Snapshot, row: &SloRow, id: usize, state: usize) -> String {
-    let burn = |f: Option<crate::domain::BurnRate>| f.map_or_else(|| "—".to_owned(), |b| crate::cli::figures::burn(b.0));
+    let burn = |f: Option<BurnRate>| f.map_or_else(|| "—".to_owned(), |b| crate::cli::figures::burn(b.0));
     let windows = row.definition.windows();
-    let burns = windows.iter().filter(|w| **w != row.definition.period).map(|w| format!("{w} {:>6}", burn(row.burn(*w))));
+    let burns = windows.iter().filter(|w| **w != row.definition.period).map(|w| format!("{w} {:>6}", burn(shown_burn(row, *w))));
     let left = row.budget_left().map_or_else(|| "—".to_owned(), crate::cli::figures::percent);
-    let covered =
-        row.covered.filter(|c| *c < 0.95).map(|c| format!(" ({} of {} seen)", crate::cli::figures::percent(c), row.definition.period));
+    let seen = |covered: f64| crate::cli::figures::span(covered * row.definition.period.secs_f64());
+    let covered = row.covered.filter(|c| *c < 0.95 && row.budget_left().is_some());
+    let covered = covered.map(|c| format!(" ({} of {} seen)", seen(c), row.definition.period));
     let age = row.now().map(|f| format!("{} old", crate::cli::figures::span((snapshot.at - f.as_of).as_seconds_f64())));
     format!(
         "  {:<id$}  {:<state$}  left {left:>7}{}  {}  {}",

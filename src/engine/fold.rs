@@ -100,7 +100,9 @@ fn read(next: &mut Snapshot, plan: &Plan, reading: &Reading, now: DateTime<Utc>)
     let Some(source) = plan.source(&reading.source) else { return };
     let mut index = Index::new(&next.slos);
     let mut heartbeat_missing = false;
-    for part in &reading.parts {
+    // Presence last: it speaks of every group that the counts have made known, also by leaving it out.
+    let (presences, others): (Vec<&Part>, Vec<&Part>) = reading.parts.iter().partition(|p| matches!(p.want, Want::Presence { .. }));
+    for part in others.into_iter().chain(presences) {
         let Ok(answer) = &part.outcome else { continue };
         match (answer, &part.want) {
             (Answer::Counts(rows), Want::Counts { definition, window }) => {

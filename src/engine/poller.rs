@@ -127,7 +127,8 @@ impl Poller {
     }
 }
 
-/// Ask one source everything once, both lanes side by side: for commands.
+/// Ask one source everything once, both lanes side by side: for commands. The short lane comes last: it tells which of the groups that
+/// the long one found have samples now.
 pub async fn poll_once(plan: &Plan, row: &SourcePlan, source: &dyn Source, clock: &Clock) -> Vec<Reading> {
     let lane = |lane| async move {
         let ask = schedule(plan, row, source.gives(), lane, &Answered::default(), &Interest::default(), clock.now());
@@ -135,7 +136,7 @@ pub async fn poll_once(plan: &Plan, row: &SourcePlan, source: &dyn Source, clock
         if ask.wants.is_empty() { None } else { Some(source.poll(&ask, lane, &move || clock.now()).await) }
     };
     let (short, long) = tokio::join!(lane(Lane::Short), lane(Lane::Long));
-    short.into_iter().chain(long).collect()
+    long.into_iter().chain(short).collect()
 }
 
 /// Whether a reading is one of raw counters.
