@@ -29,7 +29,7 @@ use super::{
 use crate::{
     domain::{
         Act, ActId, Actor, Effect, Entry, Episode, Event, Grade, Lane, LeaseView, Outcome, Plan, Question, Reading, Request, SloId,
-        Snapshot, StoreState, Target, Text, Toast, What, Window,
+        Snapshot, SourceName, StoreState, Target, Text, Toast, What, Window,
     },
     sources::Source,
     store::{ChangeWatch, Holder, Lease, Store, StoreError, changes},
@@ -230,6 +230,7 @@ struct Core {
     visible: Vec<SloId>,
     written: BTreeMap<(SloId, Grade), Episode>,
     counted: HashMap<(crate::domain::DefinitionId, Window), DateTime<Utc>>,
+    expiries: BTreeMap<SourceName, Instant>,
     missing: Missing,
     in_flight: HashSet<ActId>,
     tried: HashMap<ActId, DateTime<Utc>>,
@@ -255,6 +256,7 @@ impl Core {
             visible: Vec::new(),
             written: BTreeMap::new(),
             counted: HashMap::new(),
+            expiries: BTreeMap::new(),
             missing: Missing::default(),
             in_flight: HashSet::new(),
             tried: HashMap::new(),
@@ -274,6 +276,7 @@ impl Core {
         let beat = (pace(&self.setup.plan) / 3).clamp(Duration::from_millis(300), Duration::from_secs(5));
         let mut next_beat = Instant::now() + beat;
         loop {
+            let expiry = self.expiries.values().min().copied();
             tokio::select! {
                 _ = stop.recv() => break,
                 Some(request) = inbox.recv() => self.request(request, &done),
@@ -284,6 +287,7 @@ impl Core {
                     next_beat = Instant::now() + beat;
                     self.beat();
                 }
+                () = sleep_until(expiry.unwrap_or(next_beat)), if expiry.is_some() => self.tick(),
             }
             self.work(&done);
         }
@@ -307,7 +311,31 @@ impl Core {
     // ---- knowing
 
     fn take(&mut self, event: Event) {
+        if let Event::Read(reading) = &event {
+            self.expect(reading);
+        }
         self.snapshot = Arc::new(fold(&self.snapshot, &self.setup.plan, event, self.setup.clock.now()));
+    }
+
+    /// When the figures of a reading become stale, unless newer ones come.
+    fn expect(&mut self, reading: &Reading) {
+        let Some(row) = self.setup.plan.source(&reading.source) else { return };
+        let good = reading.parts.iter().filter(|p| p.outcome.is_ok()).map(|p| p.as_of);
+        let Some(newest) = good.max().filter(|_| reading.lane == Lane::Short) else { return };
+        let age = (self.setup.clock.now() - newest).to_std().unwrap_or_default();
+        let left = row.stale_after().saturating_sub(age) + Duration::from_millis(1);
+        self.expiries.insert(reading.source.clone(), Instant::now() + left);
+    }
+
+    /// Time passed: look at what that changes.
+    fn tick(&mut self) {
+        let now = Instant::now();
+        self.expiries.retain(|_, at| *at > now);
+        let old = Arc::clone(&self.snapshot);
+        self.take(Event::Tick);
+        if !alike(&old, &self.snapshot) {
+            self.show();
+        }
     }
 
     fn show(&self) {
@@ -465,7 +493,9 @@ impl Core {
             };
             let (reading, growth) = grow(&mut self.ledger, &setup, row, &raw, &due);
             for part in &reading.parts {
-                if let crate::domain::Want::Counts { definition, window } = &part.want {
+                // A window in which nothing was found yet is looked at again next time: the first poll only sets the counters' marks.
+                let found = matches!(&part.outcome, Ok(crate::domain::Answer::Counts(rows)) if !rows.is_empty());
+                if let (true, crate::domain::Want::Counts { definition, window }) = (found, &part.want) {
                     self.counted.insert((definition.clone(), *window), at);
                 }
             }
@@ -526,11 +556,7 @@ impl Core {
 
     fn beat(&mut self) {
         self.lease();
-        let old = Arc::clone(&self.snapshot);
-        self.take(Event::Tick);
-        if !alike(&old, &self.snapshot) {
-            self.show();
-        }
+        self.tick();
         let now = self.setup.clock.now();
         if let (Some(store), Some(epoch)) = (self.setup.store.clone(), self.epoch)
             && now - self.compacted > TimeDelta::minutes(10)
