@@ -42,19 +42,24 @@ pub fn draw(canvas: &mut Canvas<'_>, slo: &SloRow, gone: bool, view: View<'_>) -
 
 fn title(canvas: &mut Canvas<'_>, slo: &SloRow, gone: bool, view: View<'_>) {
     let (w, (mark, role)) = (canvas.width(), figure::of_state(slo.state));
-    let source = &slo.definition.source;
-    let mut right = format!("goal {} over {} · {source}", slo.objective, slo.definition.period);
-    if let Some(at) = slo.now().map(|f| f.as_of) {
-        let _ = write!(right, " as of {}", view.when(at, true));
-    }
+    let word = if gone { "no longer watched" } else { slo.state.word() };
+    let name = cells(slo.service.as_str()) + cells(slo.definition.name.as_str()) + 8;
+    let right = provenance(slo, w.saturating_sub(name + cells(word) + 3), view);
     let room = w.saturating_sub(cells(&right) + 3);
     let at = canvas.text(1, 0, 2, role, mark) + 1;
     let at = canvas.text(at, 0, room.saturating_sub(at), Role::Emphasis, slo.service.as_str());
     let at = canvas.text(at, 0, room.saturating_sub(at), Role::Muted, " / ");
     let at = canvas.text(at, 0, room.saturating_sub(at), Role::Emphasis, slo.definition.name.as_str()) + 2;
-    let word = if gone { "no longer watched" } else { slo.state.word() };
     canvas.text(at, 0, room.saturating_sub(at), role, word);
     canvas.text(room + 2, 0, w, Role::Muted, &right);
+}
+
+/// `goal 99.9% over 30d · prom as of 14:32:03`, or as much of it as fits: what is promised is said in any case.
+fn provenance(slo: &SloRow, room: u16, view: View<'_>) -> String {
+    let goal = format!("goal {} over {}", slo.objective, slo.definition.period);
+    let source = format!("{goal} · {}", slo.definition.source);
+    let whole = slo.now().map(|figure| format!("{source} as of {}", view.when(figure.as_of, true)));
+    whole.into_iter().chain([source]).find(|text| cells(text) <= room).unwrap_or(goal)
 }
 
 /// `burn      5m 82.2×   30m 33.0×   …`, in as many lines as needed. Returns the next line.
