@@ -223,6 +223,8 @@ struct Core {
     publish: watch::Sender<Arc<Snapshot>>,
     ledger: Ledger,
     epoch: Option<u64>,
+    /// When the lease was last looked after.
+    held_at: DateTime<Utc>,
     seq: u64,
     polls: watch::Sender<bool>,
     interest: watch::Sender<Interest>,
@@ -249,6 +251,7 @@ impl Core {
             publish,
             ledger: Ledger::default(),
             epoch: None,
+            held_at: compacted,
             seq: 0,
             polls: watch::channel(false).0,
             interest: watch::channel(Interest::default()).0,
@@ -282,7 +285,7 @@ impl Core {
                 Some(request) = inbox.recv() => self.request(request, &done),
                 Some(polled) = polled.recv() => self.polled(polled),
                 Some((act, entry)) = ended.recv() => self.ended(entry, &act),
-                () = changed(watch.as_ref()) => self.catch_up(),
+                () = changed(watch.as_ref()) => self.woken(),
                 () = sleep_until(next_beat) => {
                     next_beat = Instant::now() + beat;
                     self.beat();
@@ -363,6 +366,14 @@ impl Core {
         }
     }
 
+    /// Somebody wrote to the store. What a holder writes itself wakes it too, so it renews nothing here.
+    fn woken(&mut self) {
+        self.catch_up();
+        if self.epoch.is_none() {
+            self.lease();
+        }
+    }
+
     /// Read what other cockpits wrote.
     fn catch_up(&mut self) {
         let Some(store) = self.setup.store.clone() else { return };
@@ -382,7 +393,6 @@ impl Core {
                     self.take(Event::Episodes(news));
                 }
             }
-            self.lease();
         }
         if self.snapshot.revision != before {
             self.show();
@@ -443,7 +453,11 @@ impl Core {
                         let _ = self.polls.send_replace(true);
                         LeaseView::Ours
                     }
-                    Ok(Lease::Theirs { name, .. }) => LeaseView::Theirs(name),
+                    Ok(Lease::Theirs { name, .. }) => {
+                        // It may have polled alone while the store could not be written.
+                        let _ = self.polls.send_replace(false);
+                        LeaseView::Theirs(name)
+                    }
                     Err(error) => {
                         // A store that cannot be written: watch alone, and say so.
                         let _ = self.polls.send_replace(true);
@@ -452,6 +466,7 @@ impl Core {
                 },
             },
         };
+        self.held_at = now;
         if self.snapshot.store.lease != view {
             let state = StoreState { lease: view, ..self.snapshot.store.clone() };
             self.take(Event::Store(state));
@@ -556,6 +571,8 @@ impl Core {
 
     fn beat(&mut self) {
         self.lease();
+        // What the watch on the store has missed, or all of it where the system gives none.
+        self.catch_up();
         self.tick();
         let now = self.setup.clock.now();
         if let (Some(store), Some(epoch)) = (self.setup.store.clone(), self.epoch)
@@ -644,6 +661,11 @@ impl Core {
 
     /// What the lease holder does of itself.
     fn work(&mut self, done: &mpsc::UnboundedSender<Ended>) {
+        // Whoever was stopped for longer than the lease lasts may have been replaced meanwhile, and must ask before it acts again.
+        let unseen = self.setup.clock.now() - self.held_at;
+        if self.epoch.is_some() && unseen.to_std().is_ok_and(|unseen| unseen > ttl(&self.setup.plan)) {
+            self.lease();
+        }
         if self.epoch.is_none() || self.setup.plan.read_only {
             return;
         }
@@ -732,3 +754,6 @@ async fn changed(watch: Option<&AsyncFd<ChangeWatch>>) {
         Err(_) => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

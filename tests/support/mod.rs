@@ -32,8 +32,13 @@ pub const DEADLINE: Duration = Duration::from_secs(30);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Looks until `look` finds something; `None` once the deadline has passed.
-pub fn poll<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
-    let end = Instant::now() + DEADLINE;
+pub fn poll<T>(look: impl FnMut() -> Option<T>) -> Option<T> {
+    poll_within(DEADLINE, look)
+}
+
+/// The same with a limit of its own, for what was promised within a time.
+pub fn poll_within<T>(limit: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    let end = Instant::now() + limit;
     loop {
         if let Some(found) = look() {
             return Some(found);
