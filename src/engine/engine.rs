@@ -160,7 +160,7 @@ pub async fn act_once(setup: &Setup, snapshot: &Snapshot, act: &Act) -> Result<O
     let acting = Acting { plan: Arc::clone(&setup.plan), sources: setup.sources.clone(), store: Arc::clone(store), me: setup.me.clone() };
     let now = setup.clock.now();
     let entry = acting.decide(snapshot, act, &perform::act_id(now, random_bits()), now)?;
-    let asked = acting.ask(entry, act.seen)?;
+    let asked = acting.ask_patiently(entry, act.seen).await?;
     let ended = acting.carry_out(&asked, false, setup.clock.now()).await;
     Ok(match ended.map(|e| e.what) {
         Some(What::Ended { outcome }) => outcome,

@@ -18,6 +18,10 @@ use crate::{
     store::{JournalError, Store},
 };
 
+/// How often, and how long after one another, a command tries to write its intent while the lease holder is at it.
+const PATIENCE: u32 = 20;
+const AGAIN: Duration = Duration::from_millis(100);
+
 /// Why nothing was done.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
@@ -125,6 +129,18 @@ impl Acting {
             },
             JournalError::Store(error) => Refusal::NoJournal(error.to_string()),
         })
+    }
+
+    /// As [`Acting::ask`]; where the lease holder is just extending the silence, wait for the end of that, which takes no longer than a
+    /// request.
+    pub async fn ask_patiently(&self, entry: Entry, seen: u64) -> Result<Entry, Refusal> {
+        for _ in 0..PATIENCE {
+            match self.ask(entry.clone(), seen) {
+                Err(Refusal::Late { who, .. }) if who == itself() => tokio::time::sleep(AGAIN).await,
+                other => return other,
+            }
+        }
+        self.ask(entry, seen)
     }
 
     /// Carry out an intent that is in the journal, and write down how it ended.

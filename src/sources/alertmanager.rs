@@ -180,7 +180,7 @@ pub(super) struct WireSilence {
     #[serde(deserialize_with = "or_default")]
     created_by: String,
     #[serde(deserialize_with = "instant")]
-    starts_at: Option<DateTime<Utc>>,
+    pub starts_at: Option<DateTime<Utc>>,
     #[serde(deserialize_with = "instant")]
     pub ends_at: Option<DateTime<Utc>>,
     #[serde(deserialize_with = "or_default")]

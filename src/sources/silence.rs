@@ -33,7 +33,10 @@ impl Responder for Alertmanager {
                 self.post(silence, order).await
             }
             (Effect::Extend { silence, starts, until, comment, by, .. }, Ok(labels)) => match self.still_there(silence, order).await {
-                Ok(()) => self.post(wire(Some(silence), labels, *starts, *until, by.as_str(), comment), order).await,
+                Ok(began) => {
+                    let starts = began.unwrap_or(*starts);
+                    self.post(wire(Some(silence), labels, starts, *until, by.as_str(), comment), order).await
+                }
                 Err(end) => Err(end),
             },
             (Effect::Release { silence: Some(id), .. }, Ok(_)) => self.delete(id, order).await.map(|()| None),
@@ -126,8 +129,9 @@ impl Alertmanager {
         Ok(None)
     }
 
-    /// Posting with the id of an expired silence would make a new one: look first.
-    async fn still_there(&self, id: &str, order: &Order) -> Result<(), Outcome> {
+    /// Posting with the id of an expired silence, or with another second of its beginning, would make a new one: look first, and tell
+    /// when it began there.
+    async fn still_there(&self, id: &str, order: &Order) -> Result<Option<DateTime<Utc>>, Outcome> {
         let gone = || Outcome::Failed { why: Text::clean(&format!("{}: {GONE}", self.name)), retry: false };
         let good = match self.reach(&["silence", id], Call::Get(&[]), order).await {
             Ok(good) => good,
@@ -135,7 +139,8 @@ impl Alertmanager {
             Err(failure) => return Err(not_begun(&failure)),
         };
         let silence: Option<WireSilence> = decode(&self.name, &good.body).map_err(|f| not_begun(&f))?;
-        if silence.is_some_and(|s| s.holds(order.now) != Holds::Over) { Ok(()) } else { Err(gone()) }
+        let held = silence.filter(|s| s.holds(order.now) != Holds::Over);
+        held.map(|s| s.starts_at).ok_or_else(gone)
     }
 
     async fn silences(&self, order: &Order) -> Result<Vec<WireSilence>, Failure> {
