@@ -1,4 +1,4 @@
-//! `burnwatch ack` and `burnwatch unack`: what the keys `a` and `A` do, from a command line.
+//! `burnwatch ack`, `unack`, `resolve`, `note`, `snooze` and `escalate`: acts on one incident, from a command line.
 
 use anyhow::{Result, anyhow};
 use serde_json::json;
@@ -9,8 +9,8 @@ use super::{
     setup,
 };
 use crate::{
-    domain::{Act, Incident, Outcome, Snapshot, Text, Verb},
-    engine::{self, Refusal},
+    domain::{Act, Escalation, Incident, Outcome, Snapshot, Text, Verb, Window},
+    engine::{self, Refusal, Setup},
 };
 
 /// Take an incident.
@@ -23,14 +23,51 @@ pub fn unacknowledge(common: &Common, id: &str, as_json: bool) -> Result<Code> {
     act(common, id, Verb::Unacknowledge, "given back", as_json)
 }
 
-fn act(common: &Common, id: &str, verb: Verb, done: &str, as_json: bool) -> Result<Code> {
+/// End an incident where it is kept.
+pub fn resolve(common: &Common, id: &str, note: Option<&str>, as_json: bool) -> Result<Code> {
+    act(common, id, Verb::Resolve { note: note.map(Text::from) }, "resolved", as_json)
+}
+
+/// Say something about an incident.
+pub fn note(common: &Common, id: &str, text: &str, as_json: bool) -> Result<Code> {
+    act(common, id, Verb::Note { note: Text::from(text) }, "noted on", as_json)
+}
+
+/// Hold an incident for a while.
+pub fn snooze(common: &Common, id: &str, span: Window, as_json: bool) -> Result<Code> {
+    act(common, id, Verb::Snooze { span: span.duration() }, "snoozed", as_json)
+}
+
+/// Hand an incident to a level or to a person.
+pub fn escalate(common: &Common, id: &str, level: Option<u32>, to: Option<&str>, as_json: bool) -> Result<Code> {
     let loaded = setup::load(common)?;
     let setup = setup::setup(&loaded, common)?;
+    let to = match (level, to) {
+        (Some(level), _) => Escalation::Level(level),
+        (None, to) => person(&setup, to.unwrap_or_default())?,
+    };
+    act_with(&setup, id, Verb::Escalate { to }, "escalated", as_json)
+}
+
+/// Somebody of the config who can be found elsewhere.
+fn person(setup: &Setup, name: &str) -> Result<Escalation> {
+    let found = setup.plan.people.iter().find(|p| p.name.as_str() == name);
+    let found = found.ok_or_else(|| anyhow!("there is no [[person]] named `{name}`; `burnwatch check` lists them"))?;
+    let email = found.email.clone().ok_or_else(|| anyhow!("[[person]] {name} has no `email`, by which PagerDuty knows people; add it"))?;
+    Ok(Escalation::Person { name: found.name.clone(), email })
+}
+
+fn act(common: &Common, id: &str, verb: Verb, done: &str, as_json: bool) -> Result<Code> {
+    let loaded = setup::load(common)?;
+    act_with(&setup::setup(&loaded, common)?, id, verb, done, as_json)
+}
+
+fn act_with(setup: &Setup, id: &str, verb: Verb, done: &str, as_json: bool) -> Result<Code> {
     let (incident, outcome) = block_on(async {
-        let snapshot = engine::once(&setup).await;
+        let snapshot = engine::once(setup).await;
         let incident = find(&snapshot, id)?;
         let act = Act { incident: incident.id.clone(), seen: incident.version, verb, by: None };
-        let outcome = engine::act_once(&setup, &snapshot, &act).await;
+        let outcome = engine::act_once(setup, &snapshot, &act).await;
         Ok::<_, anyhow::Error>((incident, outcome))
     })??;
     let (code, word, why) = told(&outcome);

@@ -72,6 +72,10 @@ fn dispatch(cli: &Cli) -> Result<Code> {
         Some(Command::Status { json }) => status::status(common, *json),
         Some(Command::Ack { id, note, json }) => acts::acknowledge(common, id, note.as_deref(), *json),
         Some(Command::Unack { id, json }) => acts::unacknowledge(common, id, *json),
+        Some(Command::Resolve { id, note, json }) => acts::resolve(common, id, note.as_deref(), *json),
+        Some(Command::Note { id, text, json }) => acts::note(common, id, text, *json),
+        Some(Command::Snooze { id, span, json }) => acts::snooze(common, id, *span, *json),
+        Some(Command::Escalate { id, level, to, json }) => acts::escalate(common, id, *level, to.as_deref(), *json),
         Some(Command::Store { what: StoreCommand::Init { group } }) => store::init(common, group),
     }
 }
