@@ -13,6 +13,7 @@
 )]
 
 pub mod http;
+pub mod pagerduty;
 pub mod pty;
 pub mod server;
 
