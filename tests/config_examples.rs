@@ -11,6 +11,7 @@ const WORDS: Vocabulary<'_> = Vocabulary {
         Kind { word: "prometheus", counts_events: true },
         Kind { word: "alertmanager", counts_events: false },
         Kind { word: "scrape", counts_events: true },
+        Kind { word: "pagerduty", counts_events: false },
     ],
     themes: &["night"],
 };
@@ -22,6 +23,19 @@ fn read(row: &mut SourceRow) -> Option<String> {
         "scrape" => {
             ClientSettings::read(&mut row.section);
             assert!(!Target::read_all(&mut row.section).is_empty());
+        }
+        "pagerduty" => {
+            ClientSettings::read(&mut row.section);
+            row.section.one_of("region", &["us", "eu"])?;
+            row.section.bool("oauth");
+            let mut severities = row.section.table("severities")?;
+            for name in severities.keys() {
+                severities.one_of(name.get_ref(), &["P1", "P2", "P3", "P4", "P5"])?;
+            }
+            severities.finish();
+            for ids in ["services", "teams", "schedules"] {
+                row.section.strings(ids);
+            }
         }
         kind => {
             HttpSettings::read(&mut row.section)?;
@@ -49,7 +63,7 @@ fn every_example_loads() {
         assert!(!loaded.sources.is_empty() && !loaded.config.definitions.is_empty());
         seen += 1;
     }
-    assert!(seen >= 3);
+    assert!(seen >= 4);
 }
 
 /// A block that has no source of its own is read as if it followed one.

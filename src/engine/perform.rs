@@ -170,8 +170,7 @@ impl Acting {
         let Some(responder) = self.responder(source.as_str()).and_then(|s| s.responder()) else {
             return Outcome::Failed { why: Text::from(format!("{source}: this source cannot be acted on")), retry: false };
         };
-        let order =
-            Order { act: asked.act.clone(), who: asked.who.clone(), email: self.email(&asked.who), effect: effect.clone(), now };
+        let order = Order { act: asked.act.clone(), who: asked.who.clone(), email: self.email(&asked.who), effect: effect.clone(), now };
         if look_first {
             let found = responder.read_back(&order).await;
             if !matches!(found, Outcome::Failed { retry: true, .. }) {

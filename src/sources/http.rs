@@ -150,9 +150,7 @@ impl Http {
             Call::Get([]) | Call::Delete => request,
             Call::Get(query) => request.query(query),
             Call::Ask(query) => request.header(CONTENT_TYPE, "application/json").query(query),
-            Call::InName { from, json, .. } => {
-                request.header(CONTENT_TYPE, "application/json").header(FROM, from).body(json.to_owned())
-            }
+            Call::InName { from, json, .. } => request.header(CONTENT_TYPE, "application/json").header(FROM, from).body(json.to_owned()),
             Call::Form(form) => request.form(form),
             Call::Json(json) => request.header(CONTENT_TYPE, "application/json").body(json.to_owned()),
         }

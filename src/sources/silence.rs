@@ -96,8 +96,9 @@ impl Alertmanager {
                 }
                 Ok(labels)
             }
-            Target::Alertmanager { source, .. } => refuse(format!("this acknowledgement is kept in {source}; nothing was sent here")),
-            Target::PagerDuty { source, .. } => refuse(format!("this acknowledgement is kept in {source}; nothing was sent here")),
+            Target::Alertmanager { source, .. } | Target::PagerDuty { source, .. } => {
+                refuse(format!("this acknowledgement is kept in {source}; nothing was sent here"))
+            }
             Target::Journal => refuse("this acknowledgement is kept in the journal; nothing was sent here".to_owned()),
         }
     }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::theme::Role;
-use crate::domain::{Effect, Escalation, Entry, Episode, Grade, Incident, IncidentId, Origin, Outcome, Release, Snapshot, What};
+use crate::domain::{Effect, Entry, Episode, Escalation, Grade, Incident, IncidentId, Origin, Outcome, Release, Snapshot, What};
 
 /// One line of what happened.
 #[derive(Clone, Debug, PartialEq)]

@@ -112,6 +112,11 @@ impl PagerDuty {
                     return;
                 }
                 let account = theirs.clone();
+                {
+                    let mut account = account.lock().unwrap();
+                    account.at_once += 1;
+                    account.most_at_once = account.most_at_once.max(account.at_once);
+                }
                 std::thread::spawn(move || serve(&stream, &account));
             }
         });
@@ -219,11 +224,12 @@ fn reference(user: &Value) -> Value {
 type Said = Option<(u16, Value)>;
 
 fn serve(stream: &TcpStream, account: &Mutex<Account>) {
-    let Some(asked) = read(stream) else { return };
+    let asked = read(stream);
     let (said, head) = {
         let mut account = account.lock().unwrap();
-        account.at_once += 1;
-        account.most_at_once = account.most_at_once.max(account.at_once);
+        // Counted from the connection to the answer, so that a burst is seen however fast it is answered.
+        account.at_once -= 1;
+        let Some(asked) = asked else { return };
         account.asked.push(asked.clone());
         let count = account.asked.len();
         match account.too_often.get(&count) {
@@ -231,16 +237,14 @@ fn serve(stream: &TcpStream, account: &Mutex<Account>) {
             None => (answer(&mut account, &asked), account.allowance),
         }
     };
-    // Others may come in while this answer is on its way: who asks in a burst is seen to.
-    std::thread::yield_now();
-    account.lock().unwrap().at_once -= 1;
     let Some((status, body)) = said else {
         let _ = stream.shutdown(Shutdown::Both);
         return;
     };
     let body = body.to_string();
     let length = body.len();
-    let head = format!("HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-type: application/json\r\n{head}content-length: {length}\r\n\r\n");
+    let head =
+        format!("HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-type: application/json\r\n{head}content-length: {length}\r\n\r\n");
     let _ = { stream }.write_all(format!("{head}{body}").as_bytes());
 }
 
@@ -269,6 +273,8 @@ fn refused(status: u16, message: &str, errors: &[&str]) -> (u16, Value) {
     (status, json!({"error": {"message": message, "code": 2001, "errors": errors}}))
 }
 
+/// What is asked for cannot be; always an answer.
+#[allow(clippy::unnecessary_wraps, reason = "it stands where an answer may be missing")]
 fn invalid(error: &str) -> Said {
     Some(refused(400, "Invalid Input Provided", &[error]))
 }

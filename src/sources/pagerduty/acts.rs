@@ -208,9 +208,7 @@ impl PagerDuty {
                 if theirs { done() } else { again("the incident is not theirs; it is sent again") }
             }
             Effect::Escalate { .. } => again("the level cannot be read back; setting it once more does no harm"),
-            Effect::Note { .. } | Effect::Extend { .. } | Effect::Release { .. } => {
-                Err(self.refuse("has no such act; nothing was sent"))
-            }
+            Effect::Note { .. } | Effect::Extend { .. } | Effect::Release { .. } => Err(self.refuse("has no such act; nothing was sent")),
         }
     }
 

@@ -13,6 +13,7 @@ use crate::{
     domain::{Fault, Lane, Moment, Text},
     sources::{
         alertmanager::{instant, or_default},
+        failure::Failure,
         source::{Chronicle, Now, Turn},
     },
 };
@@ -23,7 +24,7 @@ impl Chronicle for PagerDuty {
         let turn = Turn::begin(Lane::Short, self.deadlines, now);
         let query = [("is_overview", "true"), ("include[]", "channels")];
         let listed = self.all::<LogEntries>(&["incidents", incident, "log_entries"], &query, Sequence::Loose, &turn).await;
-        let mut moments: Vec<_> = listed.map_err(|f| f.fault())?.items.into_iter().filter_map(WireEntry::moment).collect();
+        let mut moments: Vec<_> = listed.map_err(Failure::fault)?.items.into_iter().filter_map(WireEntry::moment).collect();
         moments.sort_by_key(|m| m.at);
         Ok(moments)
     }

@@ -1,7 +1,6 @@
 //! A PagerDuty, as described: pages that move, haste that is refused, acts in a person's name, answers that are lost.
 
 #[path = "../../../tests/support/pagerduty.rs"]
-#[expect(dead_code, reason = "the integration tests use the rest of it")]
 mod fake;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -101,7 +100,9 @@ async fn a_list_that_moves_while_it_is_read_loses_nothing() {
         let leaving = gone.clone();
         server.account().before = Some(Box::new(move |account, _| {
             if account.asked.len() == at_request {
-                leaving.iter().for_each(|id| account.resolve(id));
+                for id in &leaving {
+                    account.resolve(id);
+                }
                 account.open("a new one");
             }
         }));
@@ -202,6 +203,25 @@ async fn an_acknowledgement_that_races_a_resolve_never_reopens() {
 }
 
 #[tokio::test]
+async fn two_hundred_races_with_a_resolve_all_end_resolved() {
+    let server = fake::PagerDuty::start();
+    let source = source(&server);
+    for n in 0..200 {
+        let id = server.account().open("x");
+        let resolve = async {
+            for _ in 0..n % 40 {
+                tokio::task::yield_now().await;
+            }
+            server.account().resolve(&id);
+        };
+        let order = acknowledge(&id);
+        let (outcome, ()) = tokio::join!(source.perform(&order), resolve);
+        assert!(matches!(outcome, Outcome::Done { .. } | Outcome::Failed { retry: false, .. }), "{}", why(&outcome));
+        assert_eq!(server.status(&id), "resolved");
+    }
+}
+
+#[tokio::test]
 async fn who_was_second_is_told_who_was_first() {
     let server = fake::PagerDuty::start();
     let id = server.account().open("x");
@@ -213,8 +233,9 @@ async fn who_was_second_is_told_who_was_first() {
 
 #[tokio::test]
 async fn a_lost_answer_is_unknown_until_it_is_read_back() {
+    type Make = fn(Target, DateTime<Utc>, Escalation) -> Effect;
     let (until, to) = (Utc::now() + TimeDelta::hours(1), Escalation::Person { name: "tom".into(), email: "tom@acme.example".into() });
-    let effects: [fn(Target, DateTime<Utc>, Escalation) -> Effect; 5] = [
+    let effects: [Make; 5] = [
         |target, until, _| Effect::Acknowledge { target, occurrence: until, note: None, until, lapses: until },
         |target, _, _| Effect::Resolve { target, note: Some("rolled back".into()) },
         |target, _, _| Effect::Note { target, note: "looking".into() },
