@@ -204,18 +204,22 @@ async fn an_acknowledgement_that_races_a_resolve_never_reopens() {
 
 #[tokio::test]
 async fn two_hundred_races_with_a_resolve_all_end_resolved() {
-    let server = fake::PagerDuty::start();
+    let server = std::sync::Arc::new(fake::PagerDuty::start());
     let source = source(&server);
-    for n in 0..200 {
+    let mut took = std::time::Duration::ZERO;
+    for n in 0..200_u32 {
         let id = server.account().open("x");
-        let resolve = async {
-            for _ in 0..n % 40 {
-                tokio::task::yield_now().await;
+        let (theirs, name, wait) = (server.clone(), id.clone(), took * (n % 20) / 16);
+        let began = std::time::Instant::now();
+        let resolve = std::thread::spawn(move || {
+            while began.elapsed() < wait {
+                std::hint::spin_loop();
             }
-            server.account().resolve(&id);
-        };
-        let order = acknowledge(&id);
-        let (outcome, ()) = tokio::join!(source.perform(&order), resolve);
+            theirs.account().resolve(&name);
+        });
+        let outcome = source.perform(&acknowledge(&id)).await;
+        took = took.max(began.elapsed()).min(std::time::Duration::from_millis(20));
+        resolve.join().unwrap();
         assert!(matches!(outcome, Outcome::Done { .. } | Outcome::Failed { retry: false, .. }), "{}", why(&outcome));
         assert_eq!(server.status(&id), "resolved");
     }
