@@ -142,11 +142,37 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// What was done here, and whether the journal is as it was written
+    Audit {
+        /// What to tell of it
+        #[command(subcommand)]
+        what: AuditCommand,
+    },
     /// The store: where acts are written down and readings shared
     Store {
         /// What to do with it
         #[command(subcommand)]
         what: StoreCommand,
+    },
+}
+
+/// What to tell of the journal.
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// The newest entries, oldest first
+    List {
+        /// How many
+        #[arg(long, default_value_t = 50, value_name = "COUNT")]
+        last: u32,
+        /// As JSON, documented in docs/STATUS.md
+        #[arg(long)]
+        json: bool,
+    },
+    /// Go through the whole journal: is every entry as it was written, and is the end still there?
+    Verify {
+        /// Print the verdicts as JSON
+        #[arg(long)]
+        json: bool,
     },
 }
 

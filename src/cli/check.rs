@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::{
     args::Common,
-    run::{Code, block_on, print},
+    run::{Code, block_on, mistakes, print},
     setup,
 };
 use crate::{
@@ -23,7 +23,7 @@ pub fn check(common: &Common, live: bool) -> Result<Code> {
         Ok(loaded) => loaded,
         Err(error) => {
             let Some(problems) = error.downcast_ref::<crate::config::Problems>() else { return Err(error) };
-            print(&problems.to_string())?;
+            print(&format!("{problems}\n\n{}\n", mistakes(problems)))?;
             return Ok(Code::No);
         }
     };

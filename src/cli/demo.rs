@@ -27,7 +27,7 @@ pub fn demo(common: &Common) -> Result<Code> {
     lay(&place, &fleet.history(DAYS))?;
     let common = Common { config: Some(file.clone()), store: None, ..common.clone() };
     let loaded = setup::load(&common)?;
-    let hint = Text::from(format!("second cockpit: {} --config {}", program(), file.display()));
+    let hint = Text::from(format!("{} --config {}", program(), file.display()));
     let ended = watch::cockpit(setup::setup(&loaded, &common)?, &common, common.look.theme.as_deref(), Some(hint));
     drop(fleet);
     runtime.shutdown_timeout(std::time::Duration::from_millis(100));

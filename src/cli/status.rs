@@ -3,7 +3,10 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 
-use crate::domain::{Ack, Delivery, Freshness, Grade, Incident, OnCallEntry, SloRow, Snapshot, SourceName, SourceRow, Status, Verdict};
+use crate::{
+    domain::{Ack, Delivery, Freshness, Grade, Incident, OnCallEntry, SloRow, Snapshot, SourceName, SourceRow, Status, Verdict},
+    tui::figures::{Age, Burn, Covered, Percent},
+};
 
 /// Version of the JSON shape.
 const VERSION: u32 = 1;
@@ -121,13 +124,13 @@ fn plural(n: usize, word: &str) -> String {
 }
 
 fn slo_line(snapshot: &Snapshot, row: &SloRow, id: usize, state: usize) -> String {
-    let burn = |f: Option<crate::domain::BurnRate>| f.map_or_else(|| "—".to_owned(), |b| crate::cli::figures::burn(b.0));
     let windows = row.definition.windows();
-    let burns = windows.iter().filter(|w| **w != row.definition.period).map(|w| format!("{w} {:>6}", burn(row.burn(*w))));
-    let left = row.budget_left().map_or_else(|| "—".to_owned(), crate::cli::figures::percent);
-    let covered =
-        row.covered.filter(|c| *c < 0.95).map(|c| format!(" ({} of {} seen)", crate::cli::figures::percent(c), row.definition.period));
-    let age = row.now().map(|f| format!("{} old", crate::cli::figures::span((snapshot.at - f.as_of).as_seconds_f64())));
+    let burn = |window| Burn(row.burn(window).map(|b| b.0)).to_string();
+    let burns = windows.iter().filter(|w| **w != row.definition.period).map(|w| format!("{w} {:>6}", burn(*w)));
+    let left = row.budget_left().map_or_else(|| "—".to_owned(), |share| Percent(share).to_string());
+    let covered = row.covered.filter(|c| *c < 0.95).map(|c| Covered(c, row.definition.period));
+    let covered = covered.map(|c| format!(" ({c})"));
+    let age = row.now().map(|f| format!("{} old", Age::between(f.as_of, snapshot.at)));
     format!(
         "  {:<id$}  {:<state$}  left {left:>7}{}  {}  {}",
         row.id.as_str(),
@@ -141,7 +144,7 @@ fn slo_line(snapshot: &Snapshot, row: &SloRow, id: usize, state: usize) -> Strin
 }
 
 fn incident_line(i: &Incident, now: DateTime<Utc>) -> String {
-    let since = i.since.map_or_else(|| "since unknown".to_owned(), |s| crate::cli::figures::span((now - s).as_seconds_f64()));
+    let since = i.since.map_or_else(|| "since unknown".to_owned(), |s| Age::between(s, now).to_string());
     let held = match (&i.ack, i.status) {
         (Some(ack), _) if ack.delivery == Delivery::Done => format!("ack {}", ack.by),
         (Some(ack), _) => format!("ack {} not delivered", ack.by),

@@ -20,9 +20,14 @@ pub struct Actor {
     pub verified: bool,
 }
 
+/// The name; `jon (unverified)` if nobody vouches for it, and in the short form (`{:#}`) `jon?`.
 impl std::fmt::Display for Actor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.verified { f.pad(self.name.as_str()) } else { f.pad(&format!("{} (unverified)", self.name)) }
+        match (self.verified, f.alternate()) {
+            (true, _) => f.pad(self.name.as_str()),
+            (false, true) => f.pad(&format!("{}?", self.name)),
+            (false, false) => f.pad(&format!("{} (unverified)", self.name)),
+        }
     }
 }
 
@@ -185,6 +190,10 @@ impl Effect {
             Self::Snooze { .. } => "snooze",
             Self::Escalate { .. } => "escalate",
         }
+    }
+    /// What the person said.
+    pub const fn note(&self) -> Option<&Text> {
+        if let Self::Acknowledge { note, .. } = self { note.as_ref() } else { None }
     }
     /// Where it acts.
     pub const fn target(&self) -> &Target {

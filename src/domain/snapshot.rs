@@ -589,8 +589,6 @@ pub struct StoreState {
     pub trouble: Option<Text>,
     /// Who polls.
     pub lease: LeaseView,
-    /// The command by which another cockpit joins, where that is worth showing.
-    pub join: Option<Text>,
 }
 
 /// Who polls.

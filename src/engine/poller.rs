@@ -23,7 +23,7 @@ use crate::{
 /// The longest pause between two tries of a failing source, unless its interval is longer.
 pub const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
-/// How long to wait after `failures` failed polls in a row: doubling from `every` up to [`LONGEST_PAUSE`]; `jitter` in \[0, 1) spreads it by
+/// How long to wait after `failures` failed polls in a row: doubling from `every` up to `LONGEST_PAUSE`; `jitter` in \[0, 1) spreads it by
 /// a tenth, so that many cockpits do not ask in step.
 pub fn backoff(every: Duration, failures: u32, jitter: f64) -> Duration {
     let doubled = every.saturating_mul(1_u32 << failures.saturating_sub(1).min(6));

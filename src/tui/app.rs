@@ -190,7 +190,7 @@ impl App {
             Input::HangUp => return Ok(Some(Ended::HangUp)),
             Input::Free => return Ok(self.terminal.writer().is_broken().then_some(Ended::HangUp)),
             Input::Signal(SIGWINCH) => self.resize(),
-            Input::Signal(SIGCONT) => self.retake()?,
+            Input::Signal(SIGCONT) => return Ok(self.retake()),
             Input::Signal(SIGTSTP) => self.suspend()?,
             Input::Signal(signal) => return Ok(Some(Ended::Signal(signal))),
         }
@@ -246,12 +246,14 @@ impl App {
         Ok(())
     }
 
-    /// Somebody else has had the terminal: take it again and draw everything.
-    fn retake(&mut self) -> Result<(), TerminalError> {
-        self.anew = Some(self.terminal.take()?);
+    /// Somebody else has had the terminal: take it again and draw everything. A terminal that goes away sends SIGCONT too, after
+    /// SIGHUP; then there is nothing to take.
+    fn retake(&mut self) -> Option<Ended> {
+        let Ok(first) = self.terminal.take() else { return Some(Ended::HangUp) };
+        self.anew = Some(first);
         self.ui.resize(self.terminal.size());
         self.dirty = true;
-        Ok(())
+        None
     }
 
     /// Draw a frame, if there is anything to draw and somebody to take it.

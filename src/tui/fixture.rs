@@ -311,7 +311,7 @@ pub fn burning() -> Snapshot {
         alerts: BTreeMap::new(),
         paged: BTreeMap::new(),
         on_call: BTreeMap::new(),
-        store: StoreState { place: Text::clean("/var/lib/burnwatch/acme"), trouble: None, lease: LeaseView::Ours, join: None },
+        store: StoreState { place: Text::clean("/var/lib/burnwatch/acme"), trouble: None, lease: LeaseView::Ours },
         toasts: Vec::new(),
         calm_since: None,
     }

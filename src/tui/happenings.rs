@@ -66,12 +66,12 @@ fn of_episode(episode: &Episode) -> impl Iterator<Item = Happening> + use<> {
 fn of_entry(entry: &Entry) -> Option<Happening> {
     let (who, title) = (&entry.who, &entry.title);
     let (word, role, text) = match &entry.what {
-        What::Asked { effect: Effect::Acknowledge { note: None, .. } } => ("ack", Role::Text, format!("{who} took {title}")),
+        What::Asked { effect: Effect::Acknowledge { note: None, .. } } => ("ack", Role::Text, format!("{who:#} took {title}")),
         What::Asked { effect: Effect::Acknowledge { note: Some(note), .. } } => {
-            ("ack", Role::Text, format!("{who} took {title}: “{note}”"))
+            ("ack", Role::Text, format!("{who:#} took {title}: “{note}”"))
         }
         What::Asked { effect: Effect::Release { why: Release::Unacknowledged, .. } } => {
-            ("unack", Role::Text, format!("{who} gave back {title}"))
+            ("unack", Role::Text, format!("{who:#} gave back {title}"))
         }
         What::Asked { effect: Effect::Release { why: Release::Cleared, .. } } => ("clear", Role::Ok, title.to_string()),
         What::Asked { effect: Effect::Resolve { .. } } => ("resolve", Role::Text, format!("{who} resolved {title}")),

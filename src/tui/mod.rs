@@ -6,7 +6,7 @@
 //! Ui + now --view::draw--> cells --encode--> bytes --writer--> terminal
 //! ```
 //!
-//! [`app`](self) holds the loop; [`terminal`] takes the terminal and always gives it back; [`view`] is a pure function of the state
+//! [`app`](self) holds the loop; `terminal` takes the terminal and always gives it back; `view` is a pure function of the state
 //! and the time.
 
 use std::{sync::Arc, time::Duration};
@@ -43,6 +43,7 @@ pub use app::run;
 pub use glyphs::Glyphs;
 pub use terminal::TerminalError;
 pub use theme::{Depth, Role, Theme, ThemeError};
+pub use widgets::figures;
 
 /// What the screen needs of the rest of the program.
 #[derive(Debug)]

@@ -149,9 +149,9 @@ fn theirs(silence: &Silence, source: &SourceName, labels: &Labels) -> Ack {
 /// How fast, as part of a title.
 fn pace(row: &SloRow) -> String {
     match row.now().and_then(|f| f.burn) {
-        Some(burn) if burn.0 < 99.95 => format!(" {:.1}×", burn.0),
-        Some(burn) => format!(" {:.0}×", burn.0),
-        None => String::new(),
+        Some(burn) if burn.0 < 99.95 => format!("{:.1}×", burn.0),
+        Some(burn) => format!("{:.0}×", burn.0),
+        None => "budget burning".to_owned(),
     }
 }
 
@@ -164,7 +164,7 @@ fn of_episode(snapshot: &Snapshot, plan: &Plan, episode: &Episode, now: DateTime
         || row.state >= crate::domain::State::Unknown && row.firing().is_none()
         || matches!(row.state, crate::domain::State::Stale | crate::domain::State::NoData);
     Some(Incident {
-        title: Text::from(format!("{}: {} budget burning{}", row.service, row.definition.name, pace(row))),
+        title: Text::from(format!("{}: {} {}", row.service, row.definition.name, pace(row))),
         severity: Severity::of(episode.grade),
         service: Some(row.service.clone()),
         status: if ack.is_some() { Status::Acknowledged } else { Status::Triggered },

@@ -1,6 +1,7 @@
 //! A piece of the screen to write on, in its own coordinates.
 //!
-//! Text that does not fit is cut at cells with `…`; what lies outside is dropped. Nothing here can panic, whatever the size.
+//! Text that does not fit is cut with `…`, after a whole word where that keeps half of it; what lies outside is dropped. Nothing here
+//! can panic, whatever the size.
 
 use std::fmt::{self, Write as _};
 
@@ -47,7 +48,7 @@ impl<'a> Canvas<'a> {
         self.area.height
     }
 
-    /// Write `text` at (x, y) in at most `width` cells, cut with `…`. Returns the column after it.
+    /// Write `text` at (x, y) in at most `width` cells, cut with `…`, after a word where it can be. Returns the column after it.
     pub fn text(&mut self, x: u16, y: u16, width: u16, role: Role, text: &str) -> u16 {
         self.styled(x, y, width, self.theme.style(role), text)
     }
@@ -91,7 +92,8 @@ impl<'a> Canvas<'a> {
         if used <= room {
             self.buffer.set_stringn(left, top, text, usize::from(room), style);
         } else {
-            let (end, _) = self.buffer.set_stringn(left, top, text, usize::from(room - 1), style);
+            let head = whole_words(text, room - 1);
+            let (end, _) = self.buffer.set_stringn(left, top, head, usize::from(room - 1), style);
             self.buffer.set_stringn(end, top, "…", 1, style);
         }
         after
@@ -185,6 +187,13 @@ pub fn wrap(text: &str, width: u16) -> Vec<String> {
     lines
 }
 
+/// The words of `text` that fit whole in `width` cells, if they fill at least half of them; else all of `text`, to be cut in a word.
+fn whole_words(text: &str, width: u16) -> &str {
+    let ends = text.match_indices(' ').map(|(at, _)| text.get(..at).unwrap_or(text));
+    let fits = ends.take_while(|head| cells(head) <= width).last();
+    fits.filter(|head| cells(head) >= width / 2).map_or(text, str::trim_end)
+}
+
 /// The beginning of `text` that fits in `width` cells, at least one character.
 fn head_of(text: &str, width: u16) -> String {
     let mut head = String::new();
@@ -209,10 +218,11 @@ mod tests {
     }
 
     #[test]
-    fn names_are_cut_at_cells() {
+    fn lines_are_cut_after_a_word_and_long_words_at_cells() {
         assert_eq!(drawn(|c| _ = c.text(1, 0, 5, Role::Text, "checkout")), " chec…    ");
         assert_eq!(drawn(|c| _ = c.text(1, 0, 6, Role::Text, "東京タワー")), " 東 京 …    ");
-        assert_eq!(drawn(|c| _ = c.text(0, 0, 99, Role::Text, "a very long line")), "a very lo…");
+        assert_eq!(drawn(|c| _ = c.text(0, 0, 99, Role::Text, "a very long line")), "a very…   ");
+        assert_eq!(drawn(|c| _ = c.text(0, 0, 99, Role::Text, "a verylongline")), "a verylon…");
         assert_eq!(drawn(|c| _ = c.right(0, 0, 8, Role::Text, format_args!("1.5×"))), "    1.5×  ");
         assert_eq!(drawn(|c| _ = c.text(12, 0, 5, Role::Text, "off")), "          ");
         assert_eq!(drawn(|c| _ = c.text(0, 3, 5, Role::Text, "off")), "          ");

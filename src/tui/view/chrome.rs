@@ -204,7 +204,7 @@ fn next(canvas: &mut Canvas<'_>, (x, y): (u16, u16), width: u16, answers: &Answe
 pub fn sources(canvas: &mut Canvas<'_>, view: View<'_>) {
     let w = canvas.width();
     let store = &view.snapshot.store;
-    let hint = view.ui.settings.footer_hint.as_ref().or(store.join.as_ref());
+    let hint = view.ui.settings.footer_hint.as_ref();
     let hint_width = hint.map_or(0, |h| cells(h.as_str()) + 8);
     let troubled = store.trouble.is_some() || view.snapshot.sources.iter().any(|s| s.state == Freshness::Failing);
     let room = if troubled { w } else { w.saturating_sub(hint_width) };
