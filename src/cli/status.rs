@@ -4,7 +4,10 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    domain::{Ack, Delivery, Freshness, Grade, Incident, OnCallEntry, SloRow, Snapshot, SourceName, SourceRow, Status, Verdict},
+    domain::{
+        Ack, BurnRate, Delivery, Freshness, Grade, Incident, OnCallEntry, SloRow, Snapshot, SourceName, SourceRow, State, Status, Verdict,
+        Window,
+    },
     tui::figures::{Age, Burn, Covered, Percent},
 };
 
@@ -42,6 +45,11 @@ pub fn json(snapshot: &Snapshot) -> Value {
     })
 }
 
+/// The burn over a window; of an SLO without data the past of its counters tells nothing.
+fn shown_burn(row: &SloRow, window: Window) -> Option<BurnRate> {
+    if row.state == State::NoData { None } else { row.burn(window) }
+}
+
 fn slo(snapshot: &Snapshot, row: &SloRow) -> Value {
     let mut burn = Map::new();
     let mut as_of = Map::new();
@@ -51,7 +59,7 @@ fn slo(snapshot: &Snapshot, row: &SloRow) -> Value {
         let name = window.to_string();
         counts.insert(name.clone(), json!(figure.and_then(|f| f.counts)));
         as_of.insert(name.clone(), maybe(figure.map(|f| f.as_of)));
-        burn.insert(name, json!(figure.and_then(|f| f.burn)));
+        burn.insert(name, json!(shown_burn(row, window)));
     }
     let alerts = row.rules.iter().zip(&row.definition.rules).filter(|(s, _)| s.firing == Some(true)).map(|(_, rule)| {
         let since = snapshot.episodes.get(&(row.id.clone(), rule.grade)).filter(|e| e.ended_at.is_none()).and_then(|e| e.since);
@@ -125,11 +133,11 @@ fn plural(n: usize, word: &str) -> String {
 
 fn slo_line(snapshot: &Snapshot, row: &SloRow, id: usize, state: usize) -> String {
     let windows = row.definition.windows();
-    let burn = |window| Burn(row.burn(window).map(|b| b.0)).to_string();
+    let burn = |window| Burn(shown_burn(row, window).map(|b| b.0)).to_string();
     let burns = windows.iter().filter(|w| **w != row.definition.period).map(|w| format!("{w} {:>6}", burn(*w)));
     let left = row.budget_left().map_or_else(|| "—".to_owned(), |share| Percent(share).to_string());
-    let covered = row.covered.filter(|c| *c < 0.95).map(|c| Covered(c, row.definition.period));
-    let covered = covered.map(|c| format!(" ({c})"));
+    let covered = row.covered.filter(|c| *c < 0.95 && row.budget_left().is_some());
+    let covered = covered.map(|c| format!(" ({})", Covered(c, row.definition.period)));
     let age = row.now().map(|f| format!("{} old", Age::between(f.as_of, snapshot.at)));
     format!(
         "  {:<id$}  {:<state$}  left {left:>7}{}  {}  {}",

@@ -193,7 +193,11 @@ impl Effect {
     }
     /// What the person said.
     pub const fn note(&self) -> Option<&Text> {
-        if let Self::Acknowledge { note, .. } = self { note.as_ref() } else { None }
+        match self {
+            Self::Acknowledge { note, .. } | Self::Resolve { note, .. } => note.as_ref(),
+            Self::Note { note, .. } => Some(note),
+            Self::Extend { .. } | Self::Release { .. } | Self::Snooze { .. } | Self::Escalate { .. } => None,
+        }
     }
     /// Where it acts.
     pub const fn target(&self) -> &Target {

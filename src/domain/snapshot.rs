@@ -504,9 +504,9 @@ impl SloRow {
     pub fn period_counts(&self) -> Option<EventCounts> {
         self.figure(self.definition.period).and_then(|f| f.counts)
     }
-    /// Share of the budget left; `None` if nothing was counted, or if the SLO has no data.
+    /// Share of the budget left; `None` if nothing was counted, or if the SLO has no data, or if nobody has yet said whether it has any.
     pub fn budget_left(&self) -> Option<f64> {
-        if self.state == State::NoData {
+        if self.state == State::NoData || self.presence_as_of.is_none() {
             return None;
         }
         super::error_budget_remaining(&self.period_counts()?, self.objective)

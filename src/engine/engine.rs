@@ -29,7 +29,7 @@ use super::{
 use crate::{
     domain::{
         Act, ActId, Actor, Effect, Entry, Episode, Event, Grade, Lane, LeaseView, Outcome, Plan, Question, Reading, Request, SloId,
-        Snapshot, StoreState, Target, Text, Toast, What, Window,
+        Snapshot, SourceName, StoreState, Target, Text, Toast, What, Window,
     },
     sources::{Gives, Source},
     store::{ChangeWatch, Holder, Lease, Store, StoreError, changes},
@@ -223,6 +223,8 @@ struct Core {
     publish: watch::Sender<Arc<Snapshot>>,
     ledger: Ledger,
     epoch: Option<u64>,
+    /// When the lease was last looked after.
+    held_at: DateTime<Utc>,
     seq: u64,
     polls: watch::Sender<bool>,
     interest: watch::Sender<Interest>,
@@ -230,6 +232,7 @@ struct Core {
     visible: Vec<SloId>,
     written: BTreeMap<(SloId, Grade), Episode>,
     counted: HashMap<(crate::domain::DefinitionId, Window), DateTime<Utc>>,
+    expiries: BTreeMap<SourceName, Instant>,
     missing: Missing,
     in_flight: HashSet<ActId>,
     tried: HashMap<ActId, DateTime<Utc>>,
@@ -248,6 +251,7 @@ impl Core {
             publish,
             ledger: Ledger::default(),
             epoch: None,
+            held_at: compacted,
             seq: 0,
             polls: watch::channel(false).0,
             interest: watch::channel(Interest::default()).0,
@@ -255,6 +259,7 @@ impl Core {
             visible: Vec::new(),
             written: BTreeMap::new(),
             counted: HashMap::new(),
+            expiries: BTreeMap::new(),
             missing: Missing::default(),
             in_flight: HashSet::new(),
             tried: HashMap::new(),
@@ -274,16 +279,18 @@ impl Core {
         let beat = (pace(&self.setup.plan) / 3).clamp(Duration::from_millis(300), Duration::from_secs(5));
         let mut next_beat = Instant::now() + beat;
         loop {
+            let expiry = self.expiries.values().min().copied();
             tokio::select! {
                 _ = stop.recv() => break,
                 Some(request) = inbox.recv() => self.request(request, &done),
                 Some(polled) = polled.recv() => self.polled(polled),
                 Some((act, entry)) = ended.recv() => self.ended(entry, &act),
-                () = changed(watch.as_ref()) => self.catch_up(),
+                () = changed(watch.as_ref()) => self.woken(),
                 () = sleep_until(next_beat) => {
                     next_beat = Instant::now() + beat;
                     self.beat();
                 }
+                () = sleep_until(expiry.unwrap_or(next_beat)), if expiry.is_some() => self.tick(),
             }
             self.work(&done);
         }
@@ -307,7 +314,31 @@ impl Core {
     // ---- knowing
 
     fn take(&mut self, event: Event) {
+        if let Event::Read(reading) = &event {
+            self.expect(reading);
+        }
         self.snapshot = Arc::new(fold(&self.snapshot, &self.setup.plan, event, self.setup.clock.now()));
+    }
+
+    /// When the figures of a reading become stale, unless newer ones come.
+    fn expect(&mut self, reading: &Reading) {
+        let Some(row) = self.setup.plan.source(&reading.source) else { return };
+        let good = reading.parts.iter().filter(|p| p.outcome.is_ok()).map(|p| p.as_of);
+        let Some(newest) = good.max().filter(|_| reading.lane == Lane::Short) else { return };
+        let age = (self.setup.clock.now() - newest).to_std().unwrap_or_default();
+        let left = row.stale_after().saturating_sub(age) + Duration::from_millis(1);
+        self.expiries.insert(reading.source.clone(), Instant::now() + left);
+    }
+
+    /// Time passed: look at what that changes.
+    fn tick(&mut self) {
+        let now = Instant::now();
+        self.expiries.retain(|_, at| *at > now);
+        let old = Arc::clone(&self.snapshot);
+        self.take(Event::Tick);
+        if !alike(&old, &self.snapshot) {
+            self.show();
+        }
     }
 
     fn show(&self) {
@@ -335,6 +366,14 @@ impl Core {
         }
     }
 
+    /// Somebody wrote to the store. What a holder writes itself wakes it too, so it renews nothing here.
+    fn woken(&mut self) {
+        self.catch_up();
+        if self.epoch.is_none() {
+            self.lease();
+        }
+    }
+
     /// Read what other cockpits wrote.
     fn catch_up(&mut self) {
         let Some(store) = self.setup.store.clone() else { return };
@@ -354,7 +393,6 @@ impl Core {
                     self.take(Event::Episodes(news));
                 }
             }
-            self.lease();
         }
         if self.snapshot.revision != before {
             self.show();
@@ -416,7 +454,11 @@ impl Core {
                         let _ = self.polls.send_replace(true);
                         LeaseView::Ours
                     }
-                    Ok(Lease::Theirs { name, .. }) => LeaseView::Theirs(name),
+                    Ok(Lease::Theirs { name, .. }) => {
+                        // It may have polled alone while the store could not be written.
+                        let _ = self.polls.send_replace(false);
+                        LeaseView::Theirs(name)
+                    }
                     Err(error) => {
                         // A store that cannot be written: watch alone, and say so.
                         let _ = self.polls.send_replace(true);
@@ -425,6 +467,7 @@ impl Core {
                 },
             },
         };
+        self.held_at = now;
         if self.snapshot.store.lease != view {
             let state = StoreState { lease: view, ..self.snapshot.store.clone() };
             self.take(Event::Store(state));
@@ -466,7 +509,9 @@ impl Core {
             };
             let (reading, growth) = grow(&mut self.ledger, &setup, row, &raw, &due);
             for part in &reading.parts {
-                if let crate::domain::Want::Counts { definition, window } = &part.want {
+                // A window in which nothing was found yet is looked at again next time: the first poll only sets the counters' marks.
+                let found = matches!(&part.outcome, Ok(crate::domain::Answer::Counts(rows)) if !rows.is_empty());
+                if let (true, crate::domain::Want::Counts { definition, window }) = (found, &part.want) {
                     self.counted.insert((definition.clone(), *window), at);
                 }
             }
@@ -527,11 +572,9 @@ impl Core {
 
     fn beat(&mut self) {
         self.lease();
-        let old = Arc::clone(&self.snapshot);
-        self.take(Event::Tick);
-        if !alike(&old, &self.snapshot) {
-            self.show();
-        }
+        // What the watch on the store has missed, or all of it where the system gives none.
+        self.catch_up();
+        self.tick();
         let now = self.setup.clock.now();
         if let (Some(store), Some(epoch)) = (self.setup.store.clone(), self.epoch)
             && now - self.compacted > TimeDelta::minutes(10)
@@ -619,6 +662,11 @@ impl Core {
 
     /// What the lease holder does of itself.
     fn work(&mut self, done: &mpsc::UnboundedSender<Ended>) {
+        // Whoever was stopped for longer than the lease lasts may have been replaced meanwhile, and must ask before it acts again.
+        let unseen = self.setup.clock.now() - self.held_at;
+        if self.epoch.is_some() && unseen.to_std().is_ok_and(|unseen| unseen > ttl(&self.setup.plan)) {
+            self.lease();
+        }
         if self.epoch.is_none() || self.setup.plan.read_only {
             return;
         }
@@ -711,3 +759,6 @@ async fn changed(watch: Option<&AsyncFd<ChangeWatch>>) {
         Err(_) => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

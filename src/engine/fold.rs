@@ -60,6 +60,12 @@ fn settle(next: &mut Snapshot, previous: &Snapshot, plan: &Plan, now: DateTime<U
     let mut moved = next.slos.len() != previous.slos.len();
     for row in &mut next.slos {
         let state = state(row, plan, now);
+        if state == State::NoTraffic
+            && row.absent_since.is_none()
+            && let Some(since) = idle_since(row)
+        {
+            Arc::make_mut(row).absent_since = Some(since);
+        }
         if state != row.state {
             let row = Arc::make_mut(row);
             row.state = state;
@@ -95,7 +101,9 @@ fn read(next: &mut Snapshot, plan: &Plan, reading: &Reading, now: DateTime<Utc>)
     let Some(source) = plan.source(&reading.source) else { return };
     let mut index = Index::new(&next.slos);
     let mut heartbeat_missing = false;
-    for part in &reading.parts {
+    // Presence last: it speaks of every group that the counts have made known, also by leaving it out.
+    let (presences, others): (Vec<&Part>, Vec<&Part>) = reading.parts.iter().partition(|p| matches!(p.want, Want::Presence { .. }));
+    for part in others.into_iter().chain(presences) {
         let Ok(answer) = &part.outcome else { continue };
         match (answer, &part.want) {
             (Answer::Counts(rows), Want::Counts { definition, window }) => {
@@ -447,14 +455,19 @@ fn state(row: &SloRow, plan: &Plan, now: DateTime<Utc>) -> State {
     State::Ok
 }
 
-/// Since when no event has happened, as far back as the sparkline and the longer windows tell.
+/// Since when no event has happened, as far back as the sparkline and the longer windows tell. A window tells no more than was seen of
+/// it: as long as nobody said how much that is, only the sparkline counts.
 fn idle_since(row: &SloRow) -> Option<DateTime<Utc>> {
     let idle = |f: &Figure| f.counts.is_some_and(|c| c.total <= 0.0);
+    let seen = row.covered.map(|share| TimeDelta::seconds((row.definition.period.secs_f64() * share) as i64));
+    let first_seen = row.now().zip(seen).map(|(f, seen)| f.as_of - seen);
     let windows = row.figures.iter().take_while(|(_, f)| idle(f)).last().map(|(w, f)| f.as_of - w.delta());
+    let windows = windows.filter(|_| first_seen.is_some());
     let quiet = row.history.cells.iter().rev().take_while(|c| **c == Cell::NoTraffic).count();
     let first = row.history.cells.len().saturating_sub(quiet) as i64 * History::CELL + row.history.start;
     let cells = DateTime::from_timestamp(first, 0).filter(|_| quiet > 0);
-    [windows, cells].into_iter().flatten().min()
+    let since = [windows, cells].into_iter().flatten().min()?;
+    Some(first_seen.map_or(since, |first| since.max(first)))
 }
 
 /// Worst first: by state; within a state the fastest burn, and where nothing burns the least budget.

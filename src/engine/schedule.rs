@@ -127,13 +127,13 @@ fn past(definition: &Arc<Definition>, answered: &Answered, interest: &Interest, 
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::{collections::BTreeMap, time::Duration};
 
     use super::*;
     use crate::domain::{AckPolicy, Objective, Selector, Side, Sli, Untrusted, workbook};
 
-    fn plan() -> Plan {
+    pub fn plan() -> Plan {
         let selector = |text: &str| text.parse::<Selector>().unwrap();
         let period = Window::days(30);
         let sli = Sli { part: Side::Good, selector: selector("g"), total: selector("t"), missing_is_zero: false };

@@ -1,8 +1,8 @@
 //! The one HTTP client of all backends.
 //!
 //! Every call has a deadline for connecting, for silence in the middle of an answer and for the whole; unpacked bytes are counted while
-//! they stream in and reading stops at the cap; a redirect is reported, never followed, so that no header reaches another host. What
-//! goes wrong is a [`Failure`]: a class to act on, a message that names the source, what happened and the next step, and whether the
+//! they stream in and reading stops at the cap; of all sources together only two answers at a time may grow large, so that many that
+//! lie at once cannot fill the memory; a redirect is reported, never followed, so that no header reaches another host. What goes wrong is a [`Failure`]: a class to act on, a message that names the source, what happened and the next step, and whether the
 //! request may have reached the backend. No message holds a credential, a path's query or an answer's control characters.
 
 use std::{fmt, time::Duration};
@@ -12,7 +12,10 @@ use reqwest::{
     Client, Method, RequestBuilder, Response, StatusCode,
     header::{AUTHORIZATION, CONTENT_TYPE, DATE, FROM, HeaderMap, LOCATION, RETRY_AFTER},
 };
-use tokio::time::timeout;
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::timeout,
+};
 
 use super::{
     address::{Address, host_of},
@@ -25,6 +28,11 @@ use crate::domain::{FaultClass, SourceName};
 
 /// The longest silence in the middle of an answer.
 const SILENCE: Duration = Duration::from_secs(10);
+/// How large an answer may grow, in bytes, before it needs a place among the large ones: several times what ten thousand SLOs need for
+/// one window, so that no honest source waits for those that are not.
+const LARGE: usize = 2 << 20;
+/// The places for large answers: those of all sources share one memory.
+static LARGE_PLACES: Semaphore = Semaphore::const_new(2);
 /// How much of a refusal is read, in bytes.
 const REFUSAL: u64 = 64 << 10;
 /// How long the reading of a refusal may take: its status says the most.
@@ -156,7 +164,7 @@ impl Http {
         }
     }
 
-    /// Read an answer to its end, or to the cap.
+    /// Read an answer to its end, or to the cap. One that grows large waits for a place, as long as the call may last.
     async fn body(&self, mut response: Response, cap: u64) -> Result<Vec<u8>, Failure> {
         let reached = Reached::Answered(response.status().as_u16());
         let fail = |class, what: &str| Failure::new(&self.source, class, reached, what);
@@ -168,7 +176,11 @@ impl Http {
             return Err(too_large());
         }
         let mut body = Vec::with_capacity(response.content_length().and_then(|n| usize::try_from(n).ok()).unwrap_or(4_096));
+        let mut place: Option<SemaphorePermit<'_>> = None;
         loop {
+            if body.len() > LARGE && place.is_none() {
+                place = LARGE_PLACES.acquire().await.ok();
+            }
             match timeout(SILENCE, response.chunk()).await {
                 Err(_) => return Err(fail(FaultClass::Timeout, &format!("went silent for {SILENCE:?} in the middle of its answer"))),
                 Ok(Err(e)) => {

@@ -5,8 +5,8 @@ use std::{collections::HashMap, sync::Arc};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::domain::{
-    ACK_PREFIX, Ack, Actor, Alerts, Delivery, Episode, FiringAlert, Freshness, Grade, Incident, IncidentId, Labels, Link, Origin, Plan,
-    Severity, Silence, SloRow, Snapshot, SourceName, Status, Target, Text, Thread, Untrusted,
+    ACK_PREFIX, Ack, Actor, Alerts, Delivery, Episode, FaultClass, FiringAlert, Freshness, Grade, Incident, IncidentId, Labels, Link,
+    Origin, Plan, Severity, Silence, SloRow, Snapshot, SourceName, SourceRow, Status, Target, Text, Thread, Untrusted,
 };
 
 /// How long after an acknowledgement its silence may be missing from what the Alertmanager lists.
@@ -16,7 +16,7 @@ const SILENCE_GRACE: TimeDelta = TimeDelta::seconds(30);
 pub fn incidents(snapshot: &Snapshot, plan: &Plan, now: DateTime<Utc>) -> Vec<Arc<Incident>> {
     let mut all: Vec<Arc<Incident>> = Vec::new();
     for (source, alerts) in &snapshot.alerts {
-        let stale = snapshot.source(source).is_none_or(|s| s.state != Freshness::Fresh);
+        let stale = snapshot.source(source).is_none_or(|s| !confirms(s, plan, now));
         let silences: HashMap<&str, &Silence> = alerts.silences.iter().map(|s| (s.id.as_str(), s)).collect();
         all.extend(alerts.alerts.iter().map(|a| Arc::new(of_alert(snapshot, source, alerts, &silences, a, stale, now))));
     }
@@ -28,6 +28,13 @@ pub fn incidents(snapshot: &Snapshot, plan: &Plan, now: DateTime<Utc>) -> Vec<Ar
     all.extend(own.map(Arc::new));
     all.sort_by(|a, b| key(a).cmp(&key(b)));
     all
+}
+
+/// Whether a source has said lately what fires. One whose heartbeat is missing has: it may not know of every alert, but it has those.
+fn confirms(source: &SourceRow, plan: &Plan, now: DateTime<Utc>) -> bool {
+    let lately = |at: DateTime<Utc>| plan.source(&source.name).is_some_and(|p| (now - at).to_std().is_ok_and(|age| age <= p.stale_after()));
+    let unheard = source.fault.as_ref().is_some_and(|f| f.class == FaultClass::Heartbeat);
+    source.state == Freshness::Fresh || unheard && source.last_poll.is_some_and(lately)
 }
 
 /// Held back last; then what nobody has; then by severity, the longest first.

@@ -242,14 +242,16 @@ pub fn sources(canvas: &mut Canvas<'_>, view: View<'_>) {
     }
 }
 
-/// The command stands at the right, whole; where it cannot, it takes the line.
+/// The command stands at the right, whole, for it is there to be copied; where it cannot, it takes the line, in the end without its
+/// label.
 fn join(canvas: &mut Canvas<'_>, hint: &Text, used: u16, w: u16) {
-    let width = cells(hint.as_str()) + 6;
+    let label = if cells(hint.as_str()) + 8 <= w { "join: " } else { "" };
+    let width = cells(hint.as_str()) + cells(label);
     if w < used + width + 2 {
         canvas.blank(0);
     }
-    let x = w.saturating_sub(width + 1).max(1);
-    let at = canvas.text(x, 0, 6, Role::Muted, "join: ");
+    let x = w.saturating_sub(width + 1).max(u16::from(width < w));
+    let at = canvas.text(x, 0, cells(label), Role::Muted, label);
     canvas.text(at, 0, w.saturating_sub(at), Role::Accent, hint.as_str());
 }
 
