@@ -26,7 +26,7 @@ fn every_example_loads() {
         assert!(!loaded.sources.is_empty() && !loaded.config.definitions.is_empty());
         seen += 1;
     }
-    assert!(seen >= 3);
+    assert!(seen >= 4);
 }
 
 /// A block that has no source of its own is read as if it followed one.

@@ -1,4 +1,4 @@
-//! `burnwatch ack` and `burnwatch unack`: what the keys `a` and `A` do, from a command line.
+//! `burnwatch ack`, `unack`, `resolve`, `note`, `snooze` and `escalate`: acts on one incident, from a command line.
 
 use std::sync::Arc;
 
@@ -11,8 +11,8 @@ use super::{
     setup,
 };
 use crate::{
-    domain::{Act, Freshness, Incident, Outcome, Snapshot, Text, Verb},
-    engine::{self, Refusal},
+    domain::{Act, Escalation, Freshness, Incident, Outcome, Snapshot, Text, Verb, Window},
+    engine::{self, Refusal, Setup},
 };
 
 /// Take an incident.
@@ -25,21 +25,65 @@ pub fn unacknowledge(common: &Common, id: &str, as_json: bool) -> Result<Code> {
     act(common, id, Verb::Unacknowledge, "given back", as_json)
 }
 
-fn act(common: &Common, id: &str, verb: Verb, done: &str, as_json: bool) -> Result<Code> {
+/// End an incident where it is kept.
+pub fn resolve(common: &Common, id: &str, note: Option<&str>, as_json: bool) -> Result<Code> {
+    act(common, id, Verb::Resolve { note: note.map(Text::from) }, "resolved", as_json)
+}
+
+/// Say something about an incident.
+pub fn note(common: &Common, id: &str, text: &str, as_json: bool) -> Result<Code> {
+    act(common, id, Verb::Note { note: Text::from(text) }, "noted on", as_json)
+}
+
+/// Hold an incident for a while.
+pub fn snooze(common: &Common, id: &str, span: Window, as_json: bool) -> Result<Code> {
+    act(common, id, Verb::Snooze { span: span.duration() }, "snoozed", as_json)
+}
+
+/// Hand an incident to a level or to a person.
+pub fn escalate(common: &Common, id: &str, level: Option<u32>, to: Option<&str>, as_json: bool) -> Result<Code> {
     let loaded = setup::load(common)?;
     let setup = setup::setup(&loaded, common)?;
+    let to = match (level, to) {
+        (Some(level), _) => Escalation::Level(level),
+        (None, to) => match person(&setup, to.unwrap_or_default()) {
+            Ok(person) => person,
+            Err(why) => return tell(&Told::refused(Code::Usage, why), None, id, "", as_json),
+        },
+    };
+    act_with(&setup, id, Verb::Escalate { to }, "escalated", as_json)
+}
+
+/// Somebody of the config who can be found elsewhere, or why not.
+fn person(setup: &Setup, name: &str) -> Result<Escalation, String> {
+    let found = setup.plan.people.iter().find(|p| p.name.as_str() == name);
+    let found = found.ok_or_else(|| format!("there is no [[person]] named `{name}`; `burnwatch check` lists them"))?;
+    let email = found.email.clone().ok_or_else(|| format!("[[person]] {name} has no `email`, by which PagerDuty knows people; add it"))?;
+    Ok(Escalation::Person { name: found.name.clone(), email })
+}
+
+fn act(common: &Common, id: &str, verb: Verb, done: &str, as_json: bool) -> Result<Code> {
+    let loaded = setup::load(common)?;
+    act_with(&setup::setup(&loaded, common)?, id, verb, done, as_json)
+}
+
+fn act_with(setup: &Setup, id: &str, verb: Verb, done: &str, as_json: bool) -> Result<Code> {
     let (told, incident) = block_on(async {
-        let snapshot = engine::once(&setup).await;
+        let snapshot = engine::once(setup).await;
         match find(&snapshot, id) {
             Err(missing) => (missing, None),
             Ok(incident) => {
                 let act = Act { incident: incident.id.clone(), seen: incident.version, verb, by: None };
-                (Told::from(engine::act_once(&setup, &snapshot, &act).await), Some(incident))
+                (Told::from(engine::act_once(setup, &snapshot, &act).await), Some(incident))
             }
         }
     })?;
+    tell(&told, incident.as_deref(), id, done, as_json)
+}
+
+fn tell(told: &Told, incident: Option<&Incident>, id: &str, done: &str, as_json: bool) -> Result<Code> {
     if as_json {
-        let id = incident.as_ref().map_or(id, |i| i.id.as_str());
+        let id = incident.map_or(id, |i| i.id.as_str());
         let shape = json!({"version": 1, "incident": id, "outcome": told.word, "why": told.why, "receipt": told.receipt});
         print(&format!("{shape:#}\n"))?;
     } else if let Some(why) = &told.why {

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::domain::Window;
+
 /// A reliability cockpit for the terminal: what burns, since when, who has it, what to do next.
 #[derive(Debug, Parser)]
 #[command(name = "burnwatch", version, disable_help_subcommand = true, max_term_width = 100)]
@@ -89,6 +91,53 @@ pub enum Command {
     Unack {
         /// The incident, as `status` names it; a unique beginning is enough
         id: String,
+        /// Print the outcome as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// End an incident where it is kept (PagerDuty)
+    Resolve {
+        /// The incident, as `status` names it; a unique beginning is enough
+        id: String,
+        /// How it was resolved
+        #[arg(long, value_name = "TEXT")]
+        note: Option<String>,
+        /// Print the outcome as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say something about an incident: in its own book if it has one, and in the journal
+    Note {
+        /// The incident, as `status` names it; a unique beginning is enough
+        id: String,
+        /// What to say
+        text: String,
+        /// Print the outcome as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Hold an incident for a while, after which it is nobody's again (PagerDuty)
+    Snooze {
+        /// The incident, as `status` names it; a unique beginning is enough
+        id: String,
+        /// How long: 30m, 4h, at most 7d
+        #[arg(long = "for", value_name = "DURATION")]
+        span: Window,
+        /// Print the outcome as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Hand an incident to the next level or to a person (PagerDuty)
+    #[command(group = clap::ArgGroup::new("whom").required(true).args(["level", "to"]))]
+    Escalate {
+        /// The incident, as `status` names it; a unique beginning is enough
+        id: String,
+        /// The level of its escalation policy, from 1
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        level: Option<u32>,
+        /// The person, as [[person]] names them
+        #[arg(long, value_name = "NAME")]
+        to: Option<String>,
         /// Print the outcome as JSON
         #[arg(long)]
         json: bool,

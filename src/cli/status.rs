@@ -4,7 +4,10 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    domain::{Ack, BurnRate, Delivery, Freshness, Grade, Incident, SloRow, Snapshot, SourceRow, State, Status, Verdict, Window},
+    domain::{
+        Ack, BurnRate, Delivery, Freshness, Grade, Incident, OnCallEntry, SloRow, Snapshot, SourceName, SourceRow, State, Status, Verdict,
+        Window,
+    },
     tui::figures::{Age, Burn, Covered, Percent},
 };
 
@@ -37,7 +40,7 @@ pub fn json(snapshot: &Snapshot) -> Value {
         "slos": snapshot.slos.iter().map(|r| slo(snapshot, r)).collect::<Vec<_>>(),
         "incidents": snapshot.incidents.iter().map(|i| incident(i)).collect::<Vec<_>>(),
         "queues": [],
-        "on_call": [],
+        "on_call": snapshot.on_call.iter().flat_map(|(source, list)| on_call(source, list, snapshot.at)).collect::<Vec<_>>(),
         "sources": snapshot.sources.iter().map(source).collect::<Vec<_>>(),
     })
 }
@@ -89,6 +92,17 @@ fn ack(ack: &Ack) -> Value {
     json!({
         "by": ack.by.to_string(), "at": time(ack.at), "until": maybe(ack.until), "lapses": maybe(ack.lapses), "note": ack.note,
         "delivery": ack.delivery, "why": ack.why, "silence": ack.silence,
+    })
+}
+
+/// Those whose turn it is now.
+fn on_call(source: &SourceName, entries: &[OnCallEntry], now: DateTime<Utc>) -> impl Iterator<Item = Value> {
+    let current = entries.iter().filter(move |e| e.holds_at(now));
+    current.map(move |e| {
+        json!({
+            "rotation": e.rotation(), "seat": e.seat(), "who": e.who, "until": maybe(e.until), "from": maybe(e.from), "source": source,
+            "policy": e.policy, "email": e.email,
+        })
     })
 }
 

@@ -9,8 +9,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BurnRate, Definition, Entry, Episode, EventCounts, Grade, Group, Incident, IncidentId, Labels, Lane, Link, Objective, SloId,
-    SourceName, Text, Thread, Want, Window,
+    BurnRate, Definition, Entry, Episode, EventCounts, Grade, Group, Incident, IncidentId, Labels, Lane, Link, Objective, OnCallEntry,
+    PagedIncident, SloId, SourceName, Text, Thread, Want, Window,
 };
 
 /// Why a source gave no answer, by what can be done about it.
@@ -125,6 +125,10 @@ pub enum Answer {
     Alerts(Alerts),
     /// To [`Want::Scrape`]; the engine turns it into counts before it is stored.
     Scraped(Vec<Scraped>),
+    /// To [`Want::Incidents`].
+    Incidents(Vec<PagedIncident>),
+    /// To [`Want::OnCall`].
+    OnCall(Vec<OnCallEntry>),
 }
 
 /// Counts at some times; `None` where there is no sample.
@@ -263,6 +267,10 @@ pub struct Snapshot {
     pub latest: Vec<Arc<Entry>>,
     /// What Alertmanagers said last, by source.
     pub alerts: BTreeMap<SourceName, Arc<Alerts>>,
+    /// Open incidents of services that page people, by source.
+    pub paged: BTreeMap<SourceName, Arc<Vec<PagedIncident>>>,
+    /// Who is on call, by the source that tells it.
+    pub on_call: BTreeMap<SourceName, Arc<Vec<OnCallEntry>>>,
     /// What the store is like.
     pub store: StoreState,
     /// Refusals and such, newest last; the screen shows each once.
@@ -457,6 +465,8 @@ impl Snapshot {
             threads: BTreeMap::new(),
             latest: Vec::new(),
             alerts: BTreeMap::new(),
+            paged: BTreeMap::new(),
+            on_call: BTreeMap::new(),
             store: StoreState::default(),
             toasts: Vec::new(),
             calm_since: None,

@@ -31,7 +31,7 @@ use crate::{
         Act, ActId, Actor, Effect, Entry, Episode, Event, Grade, Lane, LeaseView, Outcome, Plan, Question, Reading, Request, SloId,
         Snapshot, SourceName, StoreState, Target, Text, Toast, What, Window,
     },
-    sources::Source,
+    sources::{Gives, Source},
     store::{ChangeWatch, Holder, Lease, Store, StoreError, changes},
 };
 
@@ -413,7 +413,8 @@ impl Core {
     fn spawn_pollers(&self, out: &mpsc::Sender<Polled>) {
         for source in &self.setup.sources {
             let Some(row) = self.setup.plan.source(source.name()).cloned() else { continue };
-            let lanes: &[Lane] = if source.gives() == crate::sources::Gives::Metrics { &[Lane::Short, Lane::Long] } else { &[Lane::Short] };
+            let both = matches!(source.gives(), Gives::Metrics | Gives::Incidents);
+            let lanes: &[Lane] = if both { &[Lane::Short, Lane::Long] } else { &[Lane::Short] };
             for lane in lanes {
                 let poller = Poller {
                     plan: Arc::clone(&self.setup.plan),
@@ -696,7 +697,7 @@ impl Core {
             return;
         }
         let over = self.snapshot.incident(&asked.subject).is_none();
-        let ours = matches!(&asked.what, What::Asked { effect: Effect::Acknowledge { target: Target::Alertmanager { .. }, .. } });
+        let ours = matches!(&asked.what, What::Asked { effect: Effect::Acknowledge { target, .. } } if *target != Target::Journal);
         if over && ours && now - asked.at > TimeDelta::minutes(5) {
             let why = Text::from("the alert cleared before it could be delivered");
             let what = What::Ended { outcome: Outcome::Failed { why, retry: false } };
@@ -715,6 +716,10 @@ fn sentence(snapshot: &Snapshot, entry: &Entry, outcome: &Outcome) -> (bool, Str
         Effect::Acknowledge { .. } => "acknowledged",
         Effect::Extend { .. } => "extended",
         Effect::Release { .. } => "given back",
+        Effect::Resolve { .. } => "resolved",
+        Effect::Note { .. } => "noted",
+        Effect::Snooze { .. } => "snoozed",
+        Effect::Escalate { .. } => "escalated",
     });
     match outcome {
         Outcome::Done { receipt } => {

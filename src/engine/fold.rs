@@ -4,6 +4,7 @@
 //! zero. Alerts of our own are episodes: opened when a rule begins to fire, closed only by fresh figures that say so.
 
 mod incidents;
+mod paged;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -131,6 +132,12 @@ fn read(next: &mut Snapshot, plan: &Plan, reading: &Reading, now: DateTime<Utc>)
             (Answer::Alerts(alerts), Want::Alerts) => {
                 heartbeat_missing = alerts.heartbeat == Some(false);
                 next.alerts.insert(reading.source.clone(), Arc::new(Alerts::clone(alerts)));
+            }
+            (Answer::Incidents(incidents), Want::Incidents) => {
+                next.paged.insert(reading.source.clone(), Arc::new(incidents.clone()));
+            }
+            (Answer::OnCall(entries), Want::OnCall) => {
+                next.on_call.insert(reading.source.clone(), Arc::new(entries.clone()));
             }
             _ => {}
         }

@@ -13,6 +13,9 @@ use crate::{
     sources::Gives,
 };
 
+/// From asking to asking who is on call.
+const ON_CALL: TimeDelta = TimeDelta::minutes(5);
+
 /// When each want was last answered.
 #[derive(Clone, Debug, Default)]
 pub struct Answered(HashMap<Key, DateTime<Utc>>);
@@ -22,6 +25,7 @@ enum Key {
     Counts(DefinitionId, Window),
     History(DefinitionId, Group),
     Start(DefinitionId, Group, Grade),
+    OnCall,
 }
 
 impl Answered {
@@ -35,7 +39,8 @@ impl Answered {
             Want::Start { definition, group, grade } => {
                 self.0.insert(Key::Start(definition.clone(), group.clone(), *grade), at);
             }
-            Want::Presence { .. } | Want::Alerts | Want::Scrape => {}
+            Want::OnCall => drop(self.0.insert(Key::OnCall, at)),
+            Want::Presence { .. } | Want::Alerts | Want::Scrape | Want::Incidents => {}
         }
     }
 }
@@ -75,9 +80,17 @@ pub fn schedule(
     let wants = match gives {
         Gives::Alerts => vec![Want::Alerts],
         Gives::Scrape => vec![Want::Scrape],
+        Gives::Incidents => incidents(source, answered, at),
         Gives::Metrics => metrics(plan, source, answered, interest, at),
     };
     Ask { wants: wants.into_iter().filter(|w| w.lane() == lane).collect() }
+}
+
+/// Incidents each poll; who is on call changes seldom, and backends hold such lists dearer: every five minutes.
+fn incidents(source: &SourcePlan, answered: &Answered, at: DateTime<Utc>) -> Vec<Want> {
+    let slack = TimeDelta::from_std(source.every / 2).unwrap_or_default();
+    let due = answered.0.get(&Key::OnCall).is_none_or(|last| at + slack - *last >= ON_CALL);
+    std::iter::once(Want::Incidents).chain(due.then_some(Want::OnCall)).collect()
 }
 
 fn metrics(plan: &Plan, source: &SourcePlan, answered: &Answered, interest: &Interest, at: DateTime<Utc>) -> Vec<Want> {
@@ -187,6 +200,22 @@ pub(super) mod tests {
         let expected =
             [("1d", 12), ("1h", 240), ("2h", 240), ("30d", 2), ("30m", 240), ("3d", 4), ("5m", 240), ("6h", 240), ("Presence", 240)];
         assert_eq!(hour, expected.map(|(name, times)| (name.to_owned(), times)));
+    }
+
+    #[test]
+    fn who_is_on_call_is_asked_every_five_minutes_on_the_long_lane() {
+        let (plan, mut answered, mut times) = (plan(), Answered::default(), [0, 0]);
+        for poll in 0..240 {
+            let at = DateTime::from_timestamp(1_800_000_000 + poll * 15, 0).unwrap();
+            for (lane, times) in [Lane::Short, Lane::Long].into_iter().zip(&mut times) {
+                for want in schedule(&plan, &plan.sources[0], Gives::Incidents, lane, &answered, &Interest::default(), at).wants {
+                    answered.note(&want, at);
+                    *times += 1;
+                    assert_eq!(want == Want::OnCall, lane == Lane::Long);
+                }
+            }
+        }
+        assert_eq!(times, [240, 12]);
     }
 
     #[test]

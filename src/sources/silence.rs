@@ -14,7 +14,7 @@ use super::{
     http::{Call, Good},
     source::{Order, Responder},
 };
-use crate::domain::{ActId, Effect, Labels, Outcome, Target, Text, ack_comment};
+use crate::domain::{ActId, Effect, Labels, Outcome, Target, Text, ack_comment, mark};
 
 /// How far the ends of two silences may lie apart and still count as the same: servers round.
 const ROUNDING: TimeDelta = TimeDelta::seconds(1);
@@ -41,6 +41,7 @@ impl Responder for Alertmanager {
             },
             (Effect::Release { silence: Some(id), .. }, Ok(_)) => self.delete(id, order).await.map(|()| None),
             (Effect::Release { silence: None, ack, .. }, Ok(_)) => self.delete_all_of(ack, order).await,
+            (effect, Ok(_)) => Err(self.not_offered(effect)),
         })
     }
 
@@ -71,6 +72,9 @@ impl Responder for Alertmanager {
                     None => absent(false, GONE),
                 }
             }
+            Effect::Resolve { .. } | Effect::Note { .. } | Effect::Snooze { .. } | Effect::Escalate { .. } => {
+                self.not_offered(&order.effect)
+            }
             Effect::Release { silence, ack, .. } => {
                 if silences.iter().any(|s| !over(s) && (silence.as_ref() == Some(&s.id) || marked(s, ack))) {
                     absent(true, "the silence is still there; its end is sent again")
@@ -95,9 +99,16 @@ impl Alertmanager {
                 }
                 Ok(labels)
             }
-            Target::Alertmanager { source, .. } => refuse(format!("this acknowledgement is kept in {source}; nothing was sent here")),
+            Target::Alertmanager { source, .. } | Target::PagerDuty { source, .. } => {
+                refuse(format!("this acknowledgement is kept in {source}; nothing was sent here"))
+            }
             Target::Journal => refuse("this acknowledgement is kept in the journal; nothing was sent here".to_owned()),
         }
+    }
+
+    fn not_offered(&self, effect: &Effect) -> Outcome {
+        let why = format!("{}: an Alertmanager has no `{}`; nothing was sent", self.name, effect.verb());
+        Outcome::Failed { why: Text::clean(&why), retry: false }
     }
 
     async fn post(&self, silence: NewSilence<'_>, order: &Order) -> End {
@@ -159,7 +170,7 @@ fn outcome(end: End) -> Outcome {
 }
 
 /// What is known of a write that failed.
-fn undone(failure: &Failure) -> Outcome {
+pub(super) fn undone(failure: &Failure) -> Outcome {
     let why = failure.why().clone();
     match failure.reached {
         Reached::Unsent | Reached::Answered(408 | 425 | 429 | 503) => Outcome::Failed { why, retry: true },
@@ -169,7 +180,7 @@ fn undone(failure: &Failure) -> Outcome {
 }
 
 /// What is known of a write before which a look failed: nothing was done.
-fn not_begun(failure: &Failure) -> Outcome {
+pub(super) fn not_begun(failure: &Failure) -> Outcome {
     let refused = matches!(failure.reached, Reached::Answered(300..=407 | 409..=424 | 426..=428 | 430..=499));
     Outcome::Failed { why: failure.why().clone(), retry: !refused }
 }
@@ -185,10 +196,6 @@ fn is_gone(failure: &Failure) -> bool {
 
 fn marked(silence: &WireSilence, act: &ActId) -> bool {
     silence.comment.contains(&mark(act))
-}
-
-fn mark(act: &ActId) -> String {
-    format!("[bw:{act}]")
 }
 
 /// Equality on every label. One with an empty value is the same as none, and a matcher for it would be refused.

@@ -72,8 +72,7 @@ fn is_own(incident: &Incident, row: &SloRow) -> bool {
 /// The incident an act on this row means: its own open one, else the worst of the same service; `None` if there is neither.
 pub fn incident_of(snapshot: &Snapshot, row: &SloRow) -> Option<Arc<Incident>> {
     let own = snapshot.incidents.iter().find(|i| open(i) && is_own(i, row));
-    let of_service =
-        |i: &&Arc<Incident>| open(i) && i.service.as_ref() == Some(&row.service) && matches!(i.origin, Origin::Alertmanager { .. });
+    let of_service = |i: &&Arc<Incident>| open(i) && i.service.as_ref() == Some(&row.service) && !matches!(i.origin, Origin::Own { .. });
     own.or_else(|| snapshot.incidents.iter().find(of_service)).cloned()
 }
 

@@ -309,6 +309,8 @@ pub fn burning() -> Snapshot {
         threads: BTreeMap::new(),
         latest: vec![Arc::new(asked), Arc::new(done)],
         alerts: BTreeMap::new(),
+        paged: BTreeMap::new(),
+        on_call: BTreeMap::new(),
         store: StoreState { place: Text::clean("/var/lib/burnwatch/acme"), trouble: None, lease: LeaseView::Ours },
         toasts: Vec::new(),
         calm_since: None,

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::theme::Role;
-use crate::domain::{Effect, Entry, Episode, Grade, Incident, IncidentId, Origin, Outcome, Release, Snapshot, What};
+use crate::domain::{Effect, Entry, Episode, Escalation, Grade, Incident, IncidentId, Origin, Outcome, Release, Snapshot, What};
 
 /// One line of what happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,10 +30,10 @@ pub fn of_incident(snapshot: &Snapshot, incident: &Incident, most: usize) -> Vec
     let entries = snapshot.latest.iter().filter(|e| of(&e.subject)).filter_map(|e| of_entry(e));
     let episode = match &incident.origin {
         Origin::Own { slo, grade, .. } => snapshot.episodes.get(&(slo.clone(), *grade)),
-        Origin::Alertmanager { .. } => None,
+        Origin::Alertmanager { .. } | Origin::PagerDuty { .. } => None,
     };
     let mut all: Vec<_> = entries.chain(episode.into_iter().flat_map(of_episode)).collect();
-    if let Origin::Alertmanager { source, starts_at } = &incident.origin {
+    if let Origin::Alertmanager { source, starts_at } | Origin::PagerDuty { source, created_at: starts_at, .. } = &incident.origin {
         all.push(Happening { at: *starts_at, word: "fires", role: loud(incident.severity.pages()), text: format!("reported by {source}") });
     }
     sorted(all, most)
@@ -74,6 +74,15 @@ fn of_entry(entry: &Entry) -> Option<Happening> {
             ("unack", Role::Text, format!("{who:#} gave back {title}"))
         }
         What::Asked { effect: Effect::Release { why: Release::Cleared, .. } } => ("clear", Role::Ok, title.to_string()),
+        What::Asked { effect: Effect::Resolve { .. } } => ("resolve", Role::Text, format!("{who} resolved {title}")),
+        What::Asked { effect: Effect::Note { note, .. } } => ("note", Role::Text, format!("{who} on {title}: “{note}”")),
+        What::Asked { effect: Effect::Snooze { .. } } => ("snooze", Role::Text, format!("{who} snoozed {title}")),
+        What::Asked { effect: Effect::Escalate { to: Escalation::Level(level), .. } } => {
+            ("escalate", Role::Text, format!("{who} escalated {title} to level {level}"))
+        }
+        What::Asked { effect: Effect::Escalate { to: Escalation::Person { name, .. }, .. } } => {
+            ("escalate", Role::Text, format!("{who} handed {title} to {name}"))
+        }
         What::Ended { outcome: Outcome::Failed { why, .. } } => ("failed", Role::Critical, format!("{title}: {why}")),
         What::Ended { outcome: Outcome::Unknown { why } } => ("unknown", Role::Unknown, format!("{title}: {why}")),
         What::Asked { effect: Effect::Extend { .. } } | What::Ended { outcome: Outcome::Done { .. } } => return None,

@@ -14,6 +14,7 @@
 
 pub mod fake;
 pub mod http;
+pub mod pagerduty;
 pub mod pty;
 pub mod server;
 

@@ -20,6 +20,7 @@ pub fn incidents(snapshot: &Snapshot, plan: &Plan, now: DateTime<Utc>) -> Vec<Ar
         let silences: HashMap<&str, &Silence> = alerts.silences.iter().map(|s| (s.id.as_str(), s)).collect();
         all.extend(alerts.alerts.iter().map(|a| Arc::new(of_alert(snapshot, source, alerts, &silences, a, stale, now))));
     }
+    all.extend(super::paged::incidents(snapshot, plan, now));
     let paging = |e: &Episode| snapshot.episodes.get(&(e.slo.clone(), Grade::Page)).is_some_and(|p| p.ended_at.is_none());
     let open = snapshot.episodes.values().filter(|e| e.ended_at.is_none());
     // While an SLO pages, its ticket is the same trouble.
@@ -118,7 +119,7 @@ fn ours(thread: &Thread, occurrence: DateTime<Utc>, now: DateTime<Utc>) -> Optio
 fn end(ack: &Ack) -> Option<DateTime<Utc>> {
     match ack.target {
         Target::Alertmanager { .. } if ack.delivery == Delivery::Done => ack.until,
-        Target::Alertmanager { .. } | Target::Journal => ack.lapses,
+        Target::Alertmanager { .. } | Target::PagerDuty { .. } | Target::Journal => ack.lapses,
     }
 }
 

@@ -107,7 +107,7 @@ fn target() -> Target {
     Target::Alertmanager { source: "am".into(), labels }
 }
 fn order(effect: Effect) -> Order {
-    Order { act: ActId::new("a7"), who: Actor { name: Text::clean("maya"), verified: true }, effect, now: sunday() }
+    Order { act: ActId::new("a7"), who: Actor { name: Text::clean("maya"), verified: true }, email: None, effect, now: sunday() }
 }
 fn acknowledge(target: Target) -> Order {
     let note = Some(Text::clean("looking into it"));
