@@ -312,6 +312,7 @@ pub fn burning() -> Snapshot {
         store: StoreState { place: Text::clean("/var/lib/burnwatch/acme"), trouble: None, lease: LeaseView::Ours, join: None },
         toasts: Vec::new(),
         calm_since: None,
+        steady_until: None,
     }
 }
 
