@@ -277,6 +277,8 @@ pub struct Snapshot {
     pub toasts: Vec<Toast>,
     /// Since when nothing has been burning; `None` while something is, or if that is not known.
     pub calm_since: Option<DateTime<Utc>>,
+    /// Until when no SLO will stand otherwise by the passing of time alone; `None` if that is not known.
+    pub steady_until: Option<DateTime<Utc>>,
 }
 
 /// Everything in one word; the worst wins.
@@ -470,6 +472,7 @@ impl Snapshot {
             store: StoreState::default(),
             toasts: Vec::new(),
             calm_since: None,
+            steady_until: None,
         }
     }
     /// The source of this name.

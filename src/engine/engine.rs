@@ -387,8 +387,8 @@ impl Core {
                 }
             }
             if let Ok(episodes) = store.episodes(self.setup.clock.now() - TimeDelta::days(2)) {
-                let known: Vec<_> = self.snapshot.episodes.values().cloned().collect();
-                let news: Vec<_> = episodes.into_iter().filter(|e| !known.contains(e)).collect();
+                let known = |e: &Episode| self.snapshot.episodes.get(&(e.slo.clone(), e.grade)) == Some(e);
+                let news: Vec<_> = episodes.into_iter().filter(|e| !known(e)).collect();
                 if !news.is_empty() {
                     self.take(Event::Episodes(news));
                 }
@@ -734,9 +734,9 @@ fn sentence(snapshot: &Snapshot, entry: &Entry, outcome: &Outcome) -> (bool, Str
 
 /// Whether nothing that a person could see is different.
 fn alike(a: &Snapshot, b: &Snapshot) -> bool {
-    let states = |s: &Snapshot| s.slos.iter().map(|r| r.state).collect::<Vec<_>>();
-    let sources = |s: &Snapshot| s.sources.iter().map(|r| r.state).collect::<Vec<_>>();
-    a.verdict == b.verdict && sources(a) == sources(b) && a.incidents == b.incidents && states(a) == states(b)
+    let slos = || a.slos.len() == b.slos.len() && a.slos.iter().zip(&b.slos).all(|(a, b)| Arc::ptr_eq(a, b) || a.state == b.state);
+    let sources = a.sources.iter().map(|r| r.state).eq(b.sources.iter().map(|r| r.state));
+    a.verdict == b.verdict && sources && a.incidents == b.incidents && slos()
 }
 
 /// A watch on what other processes write; `None` where the system has none to give, and then the beat looks.

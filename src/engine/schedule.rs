@@ -9,7 +9,9 @@ use std::{collections::HashMap, sync::Arc};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
-    domain::{Ask, Definition, DefinitionId, Episode, Grade, Group, History, Lane, Plan, Snapshot, SourcePlan, Want, Window},
+    domain::{
+        Ask, Definition, DefinitionId, Episode, Grade, Group, History, Lane, Plan, SloId, SloRow, Snapshot, SourcePlan, Want, Window,
+    },
     sources::Gives,
 };
 
@@ -56,14 +58,19 @@ pub struct Interest {
 
 impl Interest {
     /// What `visible` rows and the open episodes of a snapshot still lack.
-    pub fn of(snapshot: &Snapshot, visible: &[crate::domain::SloId]) -> Self {
-        let lacks = snapshot.slos.iter().filter(|r| !r.history.filled && visible.contains(&r.id));
+    pub fn of(snapshot: &Snapshot, visible: &[SloId]) -> Self {
         let unknown = |e: &&Episode| e.ended_at.is_none() && e.since.is_none();
-        let starts = snapshot.episodes.values().filter(unknown).filter_map(|e| {
-            let row = snapshot.slos.iter().find(|r| r.id == e.slo)?;
-            Some((row.definition.id.clone(), row.group.clone(), e.grade))
-        });
-        Self { history: lacks.map(|r| (r.definition.id.clone(), r.group.clone())).collect(), starts: starts.collect() }
+        let unknown: Vec<&Episode> = snapshot.episodes.values().filter(unknown).collect();
+        if visible.is_empty() && unknown.is_empty() {
+            return Self::default();
+        }
+        let rows: HashMap<&SloId, &SloRow> = snapshot.slos.iter().map(|r| (&r.id, &**r)).collect();
+        let lacks = visible.iter().filter_map(|id| rows.get(id)).filter(|r| !r.history.filled);
+        let starts = unknown.iter().filter_map(|e| Some((rows.get(&e.slo)?, e.grade)));
+        Self {
+            history: lacks.map(|r| (r.definition.id.clone(), r.group.clone())).collect(),
+            starts: starts.map(|(r, grade)| (r.definition.id.clone(), r.group.clone(), grade)).collect(),
+        }
     }
 }
 

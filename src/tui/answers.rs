@@ -79,6 +79,5 @@ pub fn incident_of(snapshot: &Snapshot, row: &SloRow) -> Option<Arc<Incident>> {
 /// Open incidents that page and those that do not, those held back by a silence or another alert left out.
 pub fn open_counts(snapshot: &Snapshot) -> (usize, usize) {
     let open = snapshot.incidents.iter().filter(|i| open(i) && !i.silenced && !i.inhibited);
-    let (pages, tickets): (Vec<_>, Vec<_>) = open.partition(|i| i.severity.pages());
-    (pages.len(), tickets.len())
+    open.fold((0, 0), |(pages, tickets), i| if i.severity.pages() { (pages + 1, tickets) } else { (pages, tickets + 1) })
 }

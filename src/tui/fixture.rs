@@ -314,6 +314,7 @@ pub fn burning() -> Snapshot {
         store: StoreState { place: Text::clean("/var/lib/burnwatch/acme"), trouble: None, lease: LeaseView::Ours },
         toasts: Vec::new(),
         calm_since: None,
+        steady_until: None,
     }
 }
 

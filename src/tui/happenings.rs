@@ -18,10 +18,27 @@ pub struct Happening {
     pub text: String,
 }
 
-/// The newest `most` things that happened.
+/// The newest `most` things that happened. Only those are put into words, however many there were.
 pub fn latest(snapshot: &Snapshot, most: usize) -> Vec<Happening> {
-    let entries = snapshot.latest.iter().filter_map(|e| of_entry(e));
-    sorted(entries.chain(snapshot.episodes.values().flat_map(of_episode)).collect(), most)
+    enum Thing<'a> {
+        Told(Happening),
+        Began(&'a Episode),
+        Ended(&'a Episode),
+    }
+    let entries = snapshot.latest.iter().filter_map(|e| of_entry(e)).map(|h| (h.at, Thing::Told(h)));
+    let episodes = snapshot.episodes.values().flat_map(|e| {
+        let ended = e.ended_at.map(|at| (at, Thing::Ended(e)));
+        std::iter::once((began_at(e), Thing::Began(e))).chain(ended)
+    });
+    let mut all: Vec<_> = entries.chain(episodes).collect();
+    all.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+    all.truncate(most);
+    let words = |(at, thing)| match thing {
+        Thing::Told(happening) => happening,
+        Thing::Began(episode) => began(episode),
+        Thing::Ended(episode) => ended(episode, at),
+    };
+    all.into_iter().map(words).collect()
 }
 
 /// What happened to one incident.
@@ -50,16 +67,20 @@ const fn loud(page: bool) -> Role {
 }
 
 fn of_episode(episode: &Episode) -> impl Iterator<Item = Happening> + use<> {
-    let word = episode.grade.word();
-    let began = Happening {
-        at: episode.since.unwrap_or(episode.seen_at),
-        word,
-        role: loud(episode.grade == Grade::Page),
-        text: format!("{}: budget burning", episode.slo),
-    };
-    let ended =
-        episode.ended_at.map(|at| Happening { at, word: "over", role: Role::Ok, text: format!("{}: {word} rule cleared", episode.slo) });
-    std::iter::once(began).chain(ended)
+    std::iter::once(began(episode)).chain(episode.ended_at.map(|at| ended(episode, at)))
+}
+
+fn began_at(episode: &Episode) -> DateTime<Utc> {
+    episode.since.unwrap_or(episode.seen_at)
+}
+
+fn began(episode: &Episode) -> Happening {
+    let role = loud(episode.grade == Grade::Page);
+    Happening { at: began_at(episode), word: episode.grade.word(), role, text: format!("{}: budget burning", episode.slo) }
+}
+
+fn ended(episode: &Episode, at: DateTime<Utc>) -> Happening {
+    Happening { at, word: "over", role: Role::Ok, text: format!("{}: {} rule cleared", episode.slo, episode.grade.word()) }
 }
 
 /// An entry as a line; extensions and good ends say nothing new.

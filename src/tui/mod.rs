@@ -22,12 +22,14 @@ mod encode;
 mod filter;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod frames;
 mod glyphs;
 mod happenings;
 mod input;
 mod keymap;
 mod layout;
 mod list;
+mod offscreen;
 #[cfg(test)]
 mod pty_tests;
 mod receipts;
@@ -41,6 +43,7 @@ mod writer;
 
 pub use app::run;
 pub use glyphs::Glyphs;
+pub use offscreen::Offscreen;
 pub use terminal::TerminalError;
 pub use theme::{Depth, Role, Theme, ThemeError};
 pub use widgets::figures;

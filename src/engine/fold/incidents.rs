@@ -1,12 +1,15 @@
 //! Open incidents out of what Alertmanagers say, our own episodes, and the journal's threads.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::domain::{
     ACK_PREFIX, Ack, Actor, Alerts, Delivery, Episode, FaultClass, FiringAlert, Freshness, Grade, Incident, IncidentId, Labels, Link,
-    Origin, Plan, Severity, Silence, SloRow, Snapshot, SourceName, SourceRow, Status, Target, Text, Thread, Untrusted,
+    Origin, Plan, Severity, Silence, SloId, SloRow, Snapshot, SourceName, SourceRow, Status, Target, Text, Thread, Untrusted,
 };
 
 /// How long after an acknowledgement its silence may be missing from what the Alertmanager lists.
@@ -21,10 +24,12 @@ pub fn incidents(snapshot: &Snapshot, plan: &Plan, now: DateTime<Utc>) -> Vec<Ar
         all.extend(alerts.alerts.iter().map(|a| Arc::new(of_alert(snapshot, source, alerts, &silences, a, stale, now))));
     }
     all.extend(super::paged::incidents(snapshot, plan, now));
+    let rows = rows_of(snapshot);
     let paging = |e: &Episode| snapshot.episodes.get(&(e.slo.clone(), Grade::Page)).is_some_and(|p| p.ended_at.is_none());
     let open = snapshot.episodes.values().filter(|e| e.ended_at.is_none());
     // While an SLO pages, its ticket is the same trouble.
-    let own = open.filter(|e| e.grade == Grade::Page || !paging(e)).filter_map(|e| of_episode(snapshot, plan, e, now));
+    let own =
+        open.filter(|e| e.grade == Grade::Page || !paging(e)).filter_map(|e| Some(of_episode(snapshot, plan, rows.get(&e.slo)?, e, now)));
     all.extend(own.map(Arc::new));
     all.sort_by(|a, b| key(a).cmp(&key(b)));
     all
@@ -35,6 +40,15 @@ fn confirms(source: &SourceRow, plan: &Plan, now: DateTime<Utc>) -> bool {
     let lately = |at: DateTime<Utc>| plan.source(&source.name).is_some_and(|p| (now - at).to_std().is_ok_and(|age| age <= p.stale_after()));
     let unheard = source.fault.as_ref().is_some_and(|f| f.class == FaultClass::Heartbeat);
     source.state == Freshness::Fresh || unheard && source.last_poll.is_some_and(lately)
+}
+
+/// The rows of SLOs that have an open episode.
+fn rows_of(snapshot: &Snapshot) -> HashMap<&SloId, &SloRow> {
+    let open: HashSet<&SloId> = snapshot.episodes.values().filter(|e| e.ended_at.is_none()).map(|e| &e.slo).collect();
+    if open.is_empty() {
+        return HashMap::new();
+    }
+    snapshot.slos.iter().filter(|r| open.contains(&r.id)).map(|r| (&r.id, &**r)).collect()
 }
 
 /// Held back last; then what nobody has; then by severity, the longest first.
@@ -162,15 +176,14 @@ fn pace(row: &SloRow) -> String {
     }
 }
 
-fn of_episode(snapshot: &Snapshot, plan: &Plan, episode: &Episode, now: DateTime<Utc>) -> Option<Incident> {
-    let row = snapshot.slos.iter().find(|r| r.id == episode.slo)?;
+fn of_episode(snapshot: &Snapshot, plan: &Plan, row: &SloRow, episode: &Episode, now: DateTime<Utc>) -> Incident {
     let id = IncidentId::new(&format!("{}:{}", episode.slo, episode.grade.word()));
     let thread = snapshot.threads.get(&id);
     let ack = thread.and_then(|t| ours(t, episode.seen_at, now));
     let stale = plan.source(&row.definition.source).is_none()
         || row.state >= crate::domain::State::Unknown && row.firing().is_none()
         || matches!(row.state, crate::domain::State::Stale | crate::domain::State::NoData);
-    Some(Incident {
+    Incident {
         title: Text::from(format!("{}: {} {}", row.service, row.definition.name, pace(row))),
         severity: Severity::of(episode.grade),
         service: Some(row.service.clone()),
@@ -188,5 +201,5 @@ fn of_episode(snapshot: &Snapshot, plan: &Plan, episode: &Episode, now: DateTime
         origin: Origin::Own { slo: episode.slo.clone(), grade: episode.grade, seen_at: episode.seen_at },
         stale,
         id,
-    })
+    }
 }
