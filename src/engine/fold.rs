@@ -30,6 +30,9 @@ pub fn fold(previous: &Snapshot, plan: &Plan, event: Event, now: DateTime<Utc>) 
     let mut next = previous.clone();
     next.at = now;
     next.revision += 1;
+    if previous.at > now + SET_BACK {
+        forget_future(&mut next, now);
+    }
     match event {
         Event::Read(reading) => read(&mut next, previous, plan, &reading, now),
         Event::Waiting(source, until) => {
@@ -49,6 +52,22 @@ pub fn fold(previous: &Snapshot, plan: &Plan, event: Event, now: DateTime<Utc>) 
     }
     settle(&mut next, previous, plan, now);
     next
+}
+
+/// A clock that goes back by more than this was set back.
+const SET_BACK: TimeDelta = TimeDelta::seconds(5);
+
+/// Ages cannot be told of what lies in the future, once the clock has been set back: it is as if it had not been asked yet.
+fn forget_future(next: &mut Snapshot, now: DateTime<Utc>) {
+    let future = |at: DateTime<Utc>| at > now + SET_BACK;
+    for row in &mut next.slos {
+        if row.presence_as_of.is_some_and(future) || row.figures.iter().any(|(_, f)| future(f.as_of)) {
+            let row = Arc::make_mut(row);
+            row.presence_as_of = row.presence_as_of.filter(|at| !future(*at));
+            row.figures.retain(|(_, f)| !future(f.as_of));
+        }
+    }
+    next.steady_until = None;
 }
 
 /// What follows from everything together: freshness, states, order, incidents, verdict.
@@ -440,9 +459,6 @@ fn stand(next: &mut Snapshot, plan: &Plan, now: DateTime<Utc>) -> bool {
     moved
 }
 
-/// How far a figure may lie in the future before nothing is believed of its age: the clock has been set back.
-const TOLERANCE: TimeDelta = TimeDelta::seconds(5);
-
 /// Compares ages with limits, and remembers when the first of those that are within theirs will have passed it.
 struct Ages {
     now: DateTime<Utc>,
@@ -455,7 +471,7 @@ impl Ages {
         if end >= self.now {
             self.steady_until = self.steady_until.min(end);
         }
-        end < self.now || at > self.now + TOLERANCE
+        end < self.now
     }
 }
 

@@ -95,22 +95,25 @@ pub fn schedule(
 
 /// Incidents each poll; who is on call changes seldom, and backends hold such lists dearer: every five minutes.
 fn incidents(source: &SourcePlan, answered: &Answered, at: DateTime<Utc>) -> Vec<Want> {
-    let slack = TimeDelta::from_std(source.every / 2).unwrap_or_default();
-    let due = answered.0.get(&Key::OnCall).is_none_or(|last| at + slack - *last >= ON_CALL);
+    let due = due(source, answered.0.get(&Key::OnCall), ON_CALL, at);
     std::iter::once(Want::Incidents).chain(due.then_some(Want::OnCall)).collect()
+}
+
+/// Whether what was last answered at `last` is to be asked again: a little early rather than a poll late, for ticks carry jitter; and
+/// whenever the clock has been set back behind the answer.
+fn due(source: &SourcePlan, last: Option<&DateTime<Utc>>, cadence: TimeDelta, at: DateTime<Utc>) -> bool {
+    let slack = TimeDelta::from_std(source.every / 2).unwrap_or_default();
+    last.is_none_or(|last| at + slack - *last >= cadence || at + slack < *last)
 }
 
 fn metrics(plan: &Plan, source: &SourcePlan, answered: &Answered, interest: &Interest, at: DateTime<Utc>) -> Vec<Want> {
     let mut wants = Vec::new();
     for definition in plan.definitions.iter().filter(|d| d.source == source.name) {
         wants.push(Want::Presence { definition: definition.id.clone() });
-        let due = |w: &Window| {
-            let last = answered.0.get(&Key::Counts(definition.id.clone(), *w));
-            // A little early rather than a poll late: ticks carry jitter.
-            let slack = TimeDelta::from_std(source.every / 2).unwrap_or_default();
-            last.is_none_or(|last| at + slack - *last >= TimeDelta::from_std(source.cadence(*w)).unwrap_or_default())
-        };
-        let due = definition.windows().into_iter().filter(due);
+        let due = definition.windows().into_iter().filter(|w| {
+            let cadence = TimeDelta::from_std(source.cadence(*w)).unwrap_or_default();
+            due(source, answered.0.get(&Key::Counts(definition.id.clone(), *w)), cadence, at)
+        });
         wants.extend(due.map(|window| Want::Counts { definition: definition.id.clone(), window }));
         wants.extend(past(definition, answered, interest, at));
     }
@@ -207,6 +210,22 @@ pub(super) mod tests {
         let expected =
             [("1d", 12), ("1h", 240), ("2h", 240), ("30d", 2), ("30m", 240), ("3d", 4), ("5m", 240), ("6h", 240), ("Presence", 240)];
         assert_eq!(hour, expected.map(|(name, times)| (name.to_owned(), times)));
+    }
+
+    #[test]
+    fn a_clock_set_back_makes_everything_due() {
+        let (plan, mut answered) = (plan(), Answered::default());
+        let at = |secs: i64| DateTime::from_timestamp(1_800_000_000 + secs, 0).unwrap();
+        let mut counted = |secs| {
+            let asks = [Lane::Short, Lane::Long]
+                .map(|lane| schedule(&plan, &plan.sources[0], Gives::Metrics, lane, &answered, &Interest::default(), at(secs)));
+            let wants: Vec<Want> = asks.into_iter().flat_map(|ask| ask.wants).filter(|w| matches!(w, Want::Counts { .. })).collect();
+            for want in &wants {
+                answered.note(want, at(secs));
+            }
+            wants.len()
+        };
+        assert_eq!([0, 1, -3_600, -3_599].map(&mut counted), [8, 0, 8, 0]);
     }
 
     #[test]

@@ -133,6 +133,16 @@ fn quiet(window: Window) -> Option<EventCounts> {
 }
 
 #[test]
+fn a_clock_set_back_takes_figures_with_it() {
+    let plan = plan(Window::days(30), 15);
+    let fresh = take(&Snapshot::empty(&plan, start()), &plan, reading(&plan, at(3_600.0), &["checkout"], &quiet));
+    let states = [3_600.0, 3_596.0, 3_590.0, 0.0].map(|t| fold(&fresh, &plan, Event::Tick, at(t)).slos[0].state);
+    assert_eq!(states, [State::Ok, State::Ok, State::Unknown, State::Unknown]);
+    let read_anew = take(&fold(&fresh, &plan, Event::Tick, at(0.0)), &plan, reading(&plan, at(1.0), &["checkout"], &quiet));
+    assert_eq!(read_anew.slos[0].state, State::Ok);
+}
+
+#[test]
 fn absences_are_told_apart_and_none_is_ever_ok() {
     let plan = plan(Window::days(30), 15);
     let empty = Snapshot::empty(&plan, start());
