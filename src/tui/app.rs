@@ -190,7 +190,7 @@ impl App {
             Input::HangUp => return Ok(Some(Ended::HangUp)),
             Input::Free => return Ok(self.terminal.writer().is_broken().then_some(Ended::HangUp)),
             Input::Signal(SIGWINCH) => self.resize(),
-            Input::Signal(SIGCONT) => self.retake()?,
+            Input::Signal(SIGCONT) => return self.retake(),
             Input::Signal(SIGTSTP) => self.suspend()?,
             Input::Signal(signal) => return Ok(Some(Ended::Signal(signal))),
         }
@@ -246,12 +246,17 @@ impl App {
         Ok(())
     }
 
-    /// Somebody else has had the terminal: take it again and draw everything.
-    fn retake(&mut self) -> Result<(), TerminalError> {
-        self.anew = Some(self.terminal.take()?);
+    /// Somebody else has had the terminal: take it again and draw everything. A terminal that is closed sends this signal too, beside
+    /// the one that says so.
+    fn retake(&mut self) -> Result<Option<Ended>, TerminalError> {
+        self.anew = match self.terminal.take() {
+            Ok(first) => Some(first),
+            Err(_) if input::has_hung_up(self.terminal.tty()) => return Ok(Some(Ended::HangUp)),
+            Err(error) => return Err(error),
+        };
         self.ui.resize(self.terminal.size());
         self.dirty = true;
-        Ok(())
+        Ok(None)
     }
 
     /// Draw a frame, if there is anything to draw and somebody to take it.

@@ -13,11 +13,14 @@ use std::{
         mpsc,
     },
     thread::ThreadId,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use ratatui::layout::Rect;
-use rustix::termios::{OptionalActions, QueueSelector, Termios, isatty, tcflush, tcgetattr, tcgetwinsize, tcsetattr};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    termios::{OptionalActions, QueueSelector, Termios, isatty, tcflush, tcgetattr, tcgetwinsize, tcsetattr},
+};
 
 use super::writer::{Writer, write_all};
 
@@ -44,6 +47,10 @@ const ENTER: &[u8] = b"\x1b[?1049h\x1b[?25l\x1b[?2004h";
 const LEAVE: &[u8] = b"\x1b[?2026l\x1b[0m\x1b[?2004l\x1b[?25h\x1b[?1049l";
 /// Ends whatever sequence was cut short when pending output was thrown away.
 const CANCEL: &[u8] = b"\x18";
+/// How long a terminal that takes nothing is waited for, for what is being written and again for the way back.
+const PATIENCE: Duration = Duration::from_millis(125);
+/// The same for one that takes something.
+const MOST_PATIENCE: Duration = Duration::from_secs(1);
 /// Larger than any terminal; what lies beyond is not drawn.
 const LARGEST: (u16, u16) = (1_000, 500);
 
@@ -77,8 +84,9 @@ impl Terminal {
     pub fn take(&self) -> Result<&'static [u8], TerminalError> {
         let mut raw = self.original.clone();
         raw.make_raw();
-        tcsetattr(&self.tty, OptionalActions::Now, &raw)?;
+        // First the mark: whoever panics from here on must not write into it.
         self.taken.store(true, Ordering::SeqCst);
+        tcsetattr(&self.tty, OptionalActions::Now, &raw).inspect_err(|_| self.taken.store(false, Ordering::SeqCst))?;
         Ok(ENTER)
     }
 
@@ -87,24 +95,27 @@ impl Terminal {
         self.taken.load(Ordering::SeqCst)
     }
 
-    /// Give it back, if it is taken; the second time nothing happens. Takes 300 ms at the most.
+    /// Give it back, if it is taken; the second time nothing happens. A terminal that takes nothing gets 300 ms, one that is merely slow
+    /// (or a machine that is) up to two seconds.
     pub fn give_back(&self) {
         if !self.taken.swap(false, Ordering::SeqCst) {
             return;
         }
-        let settled = self.writer.settle(Duration::from_millis(100));
+        let settled = self.with_patience(|| self.writer.settle(PATIENCE));
         let mut bytes = Vec::new();
         if !settled {
             let _ = tcflush(&self.out, QueueSelector::OFlush);
+            // Whoever waits to write is not woken by that, but by new modes; only then is it our turn.
+            let _ = tcsetattr(&self.tty, OptionalActions::Now, &self.original);
             bytes.extend_from_slice(CANCEL);
         }
         bytes.extend_from_slice(LEAVE);
-        self.write_with_patience(bytes, Duration::from_millis(150));
+        self.write_from_elsewhere(bytes);
         let _ = tcsetattr(&self.tty, OptionalActions::Now, &self.original);
     }
 
     /// Write from a thread of its own, for it may be held up for ever.
-    fn write_with_patience(&self, bytes: Vec<u8>, patience: Duration) {
+    fn write_from_elsewhere(&self, bytes: Vec<u8>) {
         let Ok(out) = rustix::io::dup(&self.out) else { return };
         let (done, ended) = mpsc::sync_channel(1);
         let write = move || {
@@ -112,8 +123,28 @@ impl Terminal {
             let _ = done.send(());
         };
         if std::thread::Builder::new().spawn(write).is_ok() {
-            let _ = ended.recv_timeout(patience);
+            self.with_patience(|| ended.recv_timeout(PATIENCE) != Err(mpsc::RecvTimeoutError::Timeout));
         }
+    }
+
+    /// Ask `is_done`, which takes [`PATIENCE`] to say no, again and again for as long as the terminal takes output; whether it was done.
+    fn with_patience(&self, mut is_done: impl FnMut() -> bool) -> bool {
+        let until = Instant::now() + MOST_PATIENCE;
+        loop {
+            if is_done() {
+                return true;
+            }
+            if !self.takes_output() || Instant::now() >= until {
+                return false;
+            }
+        }
+    }
+
+    /// Whether something written now would not have to wait.
+    fn takes_output(&self) -> bool {
+        let mut watched = [PollFd::new(&self.out, PollFlags::OUT)];
+        let none = Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut watched, Some(&none)).is_ok() && watched.iter().all(|w| w.revents() == PollFlags::OUT)
     }
 
     /// Its size, clamped to what is worth drawing; nothing for a terminal that says 0x0 or nothing.

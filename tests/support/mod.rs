@@ -12,6 +12,7 @@
     reason = "a test that cannot go on ends here"
 )]
 
+pub mod exporter;
 pub mod http;
 pub mod pty;
 pub mod server;
