@@ -164,19 +164,20 @@ fn ctrl_z_gives_the_terminal_to_the_shell_and_fg_takes_it_again() {
     for _ in 0..2 {
         pty.wait_for("the cockpit", |s| s.alternate_screen() && s.contents().contains("waiting for the first answer"));
         poll(|| is_taken(&pty).then_some(())).expect("the terminal is taken");
+        let pid = cockpit(pty.pid());
         pty.send("\u{1a}");
+        poll(|| state_of(pid).filter(|(state, _)| *state == 'T')).expect("it stops");
         pty.wait_for("the shell", |s| !s.alternate_screen() && s.contents().trim_end().ends_with("ready>"));
         assert!(is_restored(&pty));
-        let pid = cockpit(pty.pid());
-        assert_eq!(state_of(pid).map(|(state, _)| state), Some('T'));
         pty.send("echo a $((20 + 3)) b\n");
         pty.wait_for_text("a 23 b");
         pty.send("clear; fg\n");
     }
     pty.wait_for("the cockpit", |s| s.alternate_screen() && s.contents().contains("waiting for the first answer"));
     poll(|| is_taken(&pty).then_some(())).expect("the terminal is taken");
+    let pid = cockpit(pty.pid());
     pty.send("q");
-    pty.wait_for("the shell", |s| !s.alternate_screen() && s.contents().trim_end().ends_with("ready>"));
+    poll(|| state_of(pid).is_none().then_some(())).expect("it ends");
     assert!(is_restored(&pty));
     pty.send("exit\n");
     pty.wait_exit();
