@@ -69,7 +69,7 @@ fn one(canvas: &mut Canvas<'_>, (x, y): (u16, u16), width: u16, line: &Line<'_>)
         Line::Head(title) => _ = canvas.text(x, y, width, Role::Accent, title),
         Line::Mark(mark, role, words) => {
             canvas.text(x + 1, y, 1, *role, mark);
-            canvas.text(x + 13, y, width.saturating_sub(13), Role::Text, words);
+            canvas.text(x + 3, y, width.saturating_sub(3), Role::Text, words);
         }
         Line::Key(binding) => {
             let mut at = x + 1;
