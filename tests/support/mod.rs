@@ -16,6 +16,7 @@ pub mod exporter;
 pub mod http;
 pub mod pty;
 pub mod server;
+pub mod shop;
 
 use std::{
     path::Path,
