@@ -76,9 +76,10 @@ impl Terminal {
     pub fn take(&self) -> Result<&'static [u8], TerminalError> {
         let mut raw = self.original.clone();
         raw.make_raw();
-        tcsetattr(&self.tty, OptionalActions::Now, &raw)?;
-        self.out.hold()?;
+        // First the mark: whoever panics from here on must not write into it.
         self.taken.store(true, Ordering::SeqCst);
+        let taken = tcsetattr(&self.tty, OptionalActions::Now, &raw).and_then(|()| self.out.hold());
+        taken.inspect_err(|_| self.taken.store(false, Ordering::SeqCst))?;
         Ok(ENTER)
     }
 
@@ -87,7 +88,8 @@ impl Terminal {
         self.taken.load(Ordering::SeqCst)
     }
 
-    /// Give it back, if it is taken; the second time nothing happens. Takes 300 ms at the most.
+    /// Give it back, if it is taken; the second time nothing happens. A terminal that takes nothing gets 300 ms, one that is merely slow
+    /// (or a machine that is) up to two seconds.
     pub fn give_back(&self) {
         if !self.taken.swap(false, Ordering::SeqCst) {
             return;

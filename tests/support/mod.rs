@@ -12,11 +12,13 @@
     reason = "a test that cannot go on ends here"
 )]
 
+pub mod exporter;
 pub mod fake;
 pub mod http;
 pub mod pagerduty;
 pub mod pty;
 pub mod server;
+pub mod shop;
 
 use std::{
     fs,
