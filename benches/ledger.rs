@@ -30,7 +30,7 @@ fn full(fleet: &Fleet) -> Ledger {
             gap: false,
         })
     });
-    Ledger::load(buckets.collect(), Vec::new())
+    Ledger::load(|take| buckets.for_each(|bucket| take(&bucket)), Vec::new())
 }
 
 fn scraped(fleet: &Fleet, secs: i64) -> Reading {

@@ -168,12 +168,16 @@ pub async fn act_once(setup: &Setup, snapshot: &Snapshot, act: &Act) -> Result<O
     })
 }
 
+/// The longest period there is a budget for.
+fn longest(plan: &Plan) -> Window {
+    plan.definitions.iter().map(|d| d.period).max().unwrap_or(Window::days(30))
+}
+
 fn load_ledger(setup: &Setup, store: &Store) -> Ledger {
-    let longest = setup.plan.definitions.iter().map(|d| d.period).max().unwrap_or(Window::days(30));
-    let mut buckets = Vec::new();
-    drop(store.buckets(setup.clock.now() - longest.delta(), |b| buckets.push(b.clone())));
+    let since = setup.clock.now() - longest(&setup.plan).delta();
     let sources = setup.plan.sources.iter().filter(|s| s.kind == "scrape");
-    Ledger::load(buckets, sources.flat_map(|s| store.last_counters(&s.name).unwrap_or_default()).collect())
+    let counters = sources.flat_map(|s| store.last_counters(&s.name).unwrap_or_default()).collect();
+    Ledger::load(|take| drop(store.buckets(since, take)), counters)
 }
 
 fn grow(
@@ -575,15 +579,25 @@ impl Core {
         // What the watch on the store has missed, or all of it where the system gives none.
         self.catch_up();
         self.tick();
+        self.compact();
+    }
+
+    /// What is old becomes coarser in the store and, where there is none, is forgotten.
+    fn compact(&mut self) {
         let now = self.setup.clock.now();
-        if let (Some(store), Some(epoch)) = (self.setup.store.clone(), self.epoch)
-            && now - self.compacted > TimeDelta::minutes(10)
-        {
-            self.compacted = now;
-            if store.compact(epoch, now, KEEP).is_ok() {
-                self.ledger = load_ledger(&self.setup, &store);
-            }
+        if now - self.compacted <= TimeDelta::minutes(10) {
+            return;
         }
+        match (self.setup.store.clone(), self.epoch) {
+            (None, _) => self.ledger.forget(now - longest(&self.setup.plan).delta()),
+            (Some(store), Some(epoch)) => {
+                if store.compact(epoch, now, KEEP).is_ok() {
+                    self.ledger = load_ledger(&self.setup, &store);
+                }
+            }
+            (Some(_), None) => return,
+        }
+        self.compacted = now;
     }
 
     // ---- acting
