@@ -4,37 +4,14 @@
 
 use std::path::Path;
 
-use burnwatch::config::{self, ClientSettings, HttpSettings, Kind, Loaded, SourceCommon, SourceRow, Target, Vocabulary};
-
-const WORDS: Vocabulary<'_> = Vocabulary {
-    kinds: &[
-        Kind { word: "prometheus", counts_events: true },
-        Kind { word: "alertmanager", counts_events: false },
-        Kind { word: "scrape", counts_events: true },
-    ],
-    themes: &["night"],
+use burnwatch::{
+    config::{self, Loaded, Vocabulary},
+    sources::registry::{KINDS, Row, read},
 };
 
-/// Reads the keys that each kind has.
-fn read(row: &mut SourceRow) -> Option<String> {
-    SourceCommon::read(&mut row.section);
-    match row.kind.as_str() {
-        "scrape" => {
-            ClientSettings::read(&mut row.section);
-            assert!(!Target::read_all(&mut row.section).is_empty());
-        }
-        kind => {
-            HttpSettings::read(&mut row.section)?;
-            if kind == "alertmanager" {
-                row.section.duration("ack_for");
-                row.section.str("heartbeat");
-            }
-        }
-    }
-    Some(row.name.to_string())
-}
+const WORDS: Vocabulary<'_> = Vocabulary { kinds: &KINDS, themes: &["night"] };
 
-fn load(name: &str, text: &str) -> Loaded<String> {
+fn load(name: &str, text: &str) -> Loaded<Row> {
     let loaded = config::load_text(Path::new(name), text, &WORDS, read).unwrap_or_else(|problems| panic!("{name}:\n{problems}"));
     assert_eq!(loaded.warnings, [], "{name}");
     loaded
@@ -49,22 +26,22 @@ fn every_example_loads() {
         assert!(!loaded.sources.is_empty() && !loaded.config.definitions.is_empty());
         seen += 1;
     }
-    assert!(seen >= 3);
+    assert!(seen >= 4);
 }
 
 /// A block that has no source of its own is read as if it followed one.
 #[test]
 fn every_block_of_the_documentation_loads() {
-    let text = std::fs::read_to_string("docs/CONFIG.md").unwrap();
-    let mut seen = 0;
-    for (n, block) in text.split("```toml\n").skip(1).enumerate() {
-        let block = block.split("```").next().unwrap();
-        let source = "[[source]]\nname = \"prom\"\nkind = \"prometheus\"\nurl = \"http://localhost:9090\"\n";
-        let text = if block.contains("[[source]]") { block.to_owned() } else { format!("{block}\n{source}") };
-        load(&format!("docs/CONFIG.md block {n}"), &text);
-        seen += 1;
+    for (name, least) in [("docs/CONFIG.md", 6), ("README.md", 1)] {
+        let text = std::fs::read_to_string(name).unwrap();
+        let blocks: Vec<_> = text.split("```toml\n").skip(1).map(|block| block.split("```").next().unwrap()).collect();
+        for (n, block) in blocks.iter().enumerate() {
+            let source = "[[source]]\nname = \"prom\"\nkind = \"prometheus\"\nurl = \"http://localhost:9090\"\n";
+            let text = if block.contains("[[source]]") { (*block).to_owned() } else { format!("{block}\n{source}") };
+            load(&format!("{name} block {n}"), &text);
+        }
+        assert!(blocks.len() >= least);
     }
-    assert!(seen >= 6);
 }
 
 #[test]

@@ -7,6 +7,8 @@ mod alert;
 mod audit;
 mod burn;
 mod incident;
+mod on_call;
+mod paged;
 mod plan;
 mod request;
 mod selector;
@@ -16,9 +18,13 @@ mod text;
 mod window;
 
 pub use alert::{Episode, Labels, Severity};
-pub use audit::{ACK_PREFIX, Ack, Actor, Delivery, Effect, Entry, Open, Outcome, Release, Target, Thread, What, ack_comment};
+pub use audit::{
+    ACK_PREFIX, Ack, Actor, Delivery, Effect, Entry, Escalation, Open, Outcome, Release, Target, Thread, What, ack_comment, mark,
+};
 pub use burn::{BurnRate, Grade, Rule, burn_rate, time_to_exhaustion, workbook};
 pub use incident::{Incident, Link, Origin, Status};
+pub use on_call::OnCallEntry;
+pub use paged::{Holder, Moment, PagedIncident, person_of};
 pub use plan::{AckPolicy, Ask, Definition, Lane, Person, Plan, Service, Side, Sli, SourcePlan, Want};
 pub use request::{Act, Question, Request, Verb};
 pub use selector::{BadSelector, Matcher, Op, Selector, quote};

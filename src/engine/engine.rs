@@ -29,9 +29,9 @@ use super::{
 use crate::{
     domain::{
         Act, ActId, Actor, Effect, Entry, Episode, Event, Grade, Lane, LeaseView, Outcome, Plan, Question, Reading, Request, SloId,
-        Snapshot, StoreState, Target, Text, Toast, What, Window,
+        Snapshot, SourceName, StoreState, Target, Text, Toast, What, Window,
     },
-    sources::Source,
+    sources::{Gives, Source},
     store::{ChangeWatch, Holder, Lease, Store, StoreError, changes},
 };
 
@@ -160,7 +160,7 @@ pub async fn act_once(setup: &Setup, snapshot: &Snapshot, act: &Act) -> Result<O
     let acting = Acting { plan: Arc::clone(&setup.plan), sources: setup.sources.clone(), store: Arc::clone(store), me: setup.me.clone() };
     let now = setup.clock.now();
     let entry = acting.decide(snapshot, act, &perform::act_id(now, random_bits()), now)?;
-    let asked = acting.ask(entry, act.seen)?;
+    let asked = acting.ask_patiently(entry, act.seen).await?;
     let ended = acting.carry_out(&asked, false, setup.clock.now()).await;
     Ok(match ended.map(|e| e.what) {
         Some(What::Ended { outcome }) => outcome,
@@ -232,6 +232,7 @@ struct Core {
     visible: Vec<SloId>,
     written: BTreeMap<(SloId, Grade), Episode>,
     counted: HashMap<(crate::domain::DefinitionId, Window), DateTime<Utc>>,
+    expiries: BTreeMap<SourceName, Instant>,
     missing: Missing,
     in_flight: HashSet<ActId>,
     tried: HashMap<ActId, DateTime<Utc>>,
@@ -258,6 +259,7 @@ impl Core {
             visible: Vec::new(),
             written: BTreeMap::new(),
             counted: HashMap::new(),
+            expiries: BTreeMap::new(),
             missing: Missing::default(),
             in_flight: HashSet::new(),
             tried: HashMap::new(),
@@ -277,6 +279,7 @@ impl Core {
         let beat = (pace(&self.setup.plan) / 3).clamp(Duration::from_millis(300), Duration::from_secs(5));
         let mut next_beat = Instant::now() + beat;
         loop {
+            let expiry = self.expiries.values().min().copied();
             tokio::select! {
                 _ = stop.recv() => break,
                 Some(request) = inbox.recv() => self.request(request, &done),
@@ -287,6 +290,7 @@ impl Core {
                     next_beat = Instant::now() + beat;
                     self.beat();
                 }
+                () = sleep_until(expiry.unwrap_or(next_beat)), if expiry.is_some() => self.tick(),
             }
             self.work(&done);
         }
@@ -310,7 +314,31 @@ impl Core {
     // ---- knowing
 
     fn take(&mut self, event: Event) {
+        if let Event::Read(reading) = &event {
+            self.expect(reading);
+        }
         self.snapshot = Arc::new(fold(&self.snapshot, &self.setup.plan, event, self.setup.clock.now()));
+    }
+
+    /// When the figures of a reading become stale, unless newer ones come.
+    fn expect(&mut self, reading: &Reading) {
+        let Some(row) = self.setup.plan.source(&reading.source) else { return };
+        let good = reading.parts.iter().filter(|p| p.outcome.is_ok()).map(|p| p.as_of);
+        let Some(newest) = good.max().filter(|_| reading.lane == Lane::Short) else { return };
+        let age = (self.setup.clock.now() - newest).to_std().unwrap_or_default();
+        let left = row.stale_after().saturating_sub(age) + Duration::from_millis(1);
+        self.expiries.insert(reading.source.clone(), Instant::now() + left);
+    }
+
+    /// Time passed: look at what that changes.
+    fn tick(&mut self) {
+        let now = Instant::now();
+        self.expiries.retain(|_, at| *at > now);
+        let old = Arc::clone(&self.snapshot);
+        self.take(Event::Tick);
+        if !alike(&old, &self.snapshot) {
+            self.show();
+        }
     }
 
     fn show(&self) {
@@ -359,8 +387,8 @@ impl Core {
                 }
             }
             if let Ok(episodes) = store.episodes(self.setup.clock.now() - TimeDelta::days(2)) {
-                let known: Vec<_> = self.snapshot.episodes.values().cloned().collect();
-                let news: Vec<_> = episodes.into_iter().filter(|e| !known.contains(e)).collect();
+                let known = |e: &Episode| self.snapshot.episodes.get(&(e.slo.clone(), e.grade)) == Some(e);
+                let news: Vec<_> = episodes.into_iter().filter(|e| !known(e)).collect();
                 if !news.is_empty() {
                     self.take(Event::Episodes(news));
                 }
@@ -385,7 +413,8 @@ impl Core {
     fn spawn_pollers(&self, out: &mpsc::Sender<Polled>) {
         for source in &self.setup.sources {
             let Some(row) = self.setup.plan.source(source.name()).cloned() else { continue };
-            let lanes: &[Lane] = if source.gives() == crate::sources::Gives::Metrics { &[Lane::Short, Lane::Long] } else { &[Lane::Short] };
+            let both = matches!(source.gives(), Gives::Metrics | Gives::Incidents);
+            let lanes: &[Lane] = if both { &[Lane::Short, Lane::Long] } else { &[Lane::Short] };
             for lane in lanes {
                 let poller = Poller {
                     plan: Arc::clone(&self.setup.plan),
@@ -480,7 +509,9 @@ impl Core {
             };
             let (reading, growth) = grow(&mut self.ledger, &setup, row, &raw, &due);
             for part in &reading.parts {
-                if let crate::domain::Want::Counts { definition, window } = &part.want {
+                // A window in which nothing was found yet is looked at again next time: the first poll only sets the counters' marks.
+                let found = matches!(&part.outcome, Ok(crate::domain::Answer::Counts(rows)) if !rows.is_empty());
+                if let (true, crate::domain::Want::Counts { definition, window }) = (found, &part.want) {
                     self.counted.insert((definition.clone(), *window), at);
                 }
             }
@@ -543,11 +574,7 @@ impl Core {
         self.lease();
         // What the watch on the store has missed, or all of it where the system gives none.
         self.catch_up();
-        let old = Arc::clone(&self.snapshot);
-        self.take(Event::Tick);
-        if !alike(&old, &self.snapshot) {
-            self.show();
-        }
+        self.tick();
         let now = self.setup.clock.now();
         if let (Some(store), Some(epoch)) = (self.setup.store.clone(), self.epoch)
             && now - self.compacted > TimeDelta::minutes(10)
@@ -670,7 +697,7 @@ impl Core {
             return;
         }
         let over = self.snapshot.incident(&asked.subject).is_none();
-        let ours = matches!(&asked.what, What::Asked { effect: Effect::Acknowledge { target: Target::Alertmanager { .. }, .. } });
+        let ours = matches!(&asked.what, What::Asked { effect: Effect::Acknowledge { target, .. } } if *target != Target::Journal);
         if over && ours && now - asked.at > TimeDelta::minutes(5) {
             let why = Text::from("the alert cleared before it could be delivered");
             let what = What::Ended { outcome: Outcome::Failed { why, retry: false } };
@@ -689,6 +716,10 @@ fn sentence(snapshot: &Snapshot, entry: &Entry, outcome: &Outcome) -> (bool, Str
         Effect::Acknowledge { .. } => "acknowledged",
         Effect::Extend { .. } => "extended",
         Effect::Release { .. } => "given back",
+        Effect::Resolve { .. } => "resolved",
+        Effect::Note { .. } => "noted",
+        Effect::Snooze { .. } => "snoozed",
+        Effect::Escalate { .. } => "escalated",
     });
     match outcome {
         Outcome::Done { receipt } => {
@@ -703,9 +734,9 @@ fn sentence(snapshot: &Snapshot, entry: &Entry, outcome: &Outcome) -> (bool, Str
 
 /// Whether nothing that a person could see is different.
 fn alike(a: &Snapshot, b: &Snapshot) -> bool {
-    let states = |s: &Snapshot| s.slos.iter().map(|r| r.state).collect::<Vec<_>>();
-    let sources = |s: &Snapshot| s.sources.iter().map(|r| r.state).collect::<Vec<_>>();
-    a.verdict == b.verdict && sources(a) == sources(b) && a.incidents == b.incidents && states(a) == states(b)
+    let slos = || a.slos.len() == b.slos.len() && a.slos.iter().zip(&b.slos).all(|(a, b)| Arc::ptr_eq(a, b) || a.state == b.state);
+    let sources = a.sources.iter().map(|r| r.state).eq(b.sources.iter().map(|r| r.state));
+    a.verdict == b.verdict && sources && a.incidents == b.incidents && slos()
 }
 
 /// A watch on what other processes write; `None` where the system has none to give, and then the beat looks.

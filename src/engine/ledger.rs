@@ -223,7 +223,9 @@ pub fn counted(ledger: &Ledger, plan: &Plan, raw: &Reading, growth: &Growth, due
     if scraped.outcome.is_err() {
         return raw.clone();
     }
-    let at = scraped.as_of;
+    // As of the newest sample: a window that ends before it would cut the newest buckets.
+    let newest = growth.counters.iter().map(|c| c.at).max();
+    let at = newest.map_or(scraped.as_of, |newest| newest.max(scraped.as_of));
     let mut parts = Vec::new();
     let part = |want, answer| Part { want, as_of: at, outcome: Ok(answer), partial: scraped.partial.clone() };
     for definition in plan.definitions.iter().filter(|d| d.source == raw.source) {

@@ -12,6 +12,7 @@ mod decode;
 mod exposition;
 mod failure;
 mod http;
+mod pagerduty;
 mod prometheus;
 mod promql;
 pub mod registry;
@@ -27,9 +28,11 @@ pub use alertmanager::Alertmanager;
 pub use decode::{BadAnswer, counts as decode_counts};
 #[doc(hidden)]
 pub use exposition::{BadLine, Sample, parse as parse_exposition};
+pub use pagerduty::PagerDuty;
 pub use prometheus::Prometheus;
 pub use scrape::Scrape;
 pub use settings::{
-    AlertmanagerSettings, BadSettings, Credentials, Deadlines, HttpSettings, PrometheusSettings, ScrapeSettings, ScrapeTarget,
+    AlertmanagerSettings, BadSettings, Credentials, Deadlines, HttpSettings, PagerDutySettings, PrometheusSettings, ScrapeSettings,
+    ScrapeTarget,
 };
-pub use source::{Gives, Order, Responder, Source};
+pub use source::{Chronicle, Examiner, Finding, Gives, Order, Responder, Source};

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
 use url::Url;
 
-use crate::domain::{Lane, SourceName};
+use crate::domain::{Lane, Severity, SourceName};
 
 /// How to speak HTTP with a backend.
 #[derive(Clone)]
@@ -58,6 +58,8 @@ impl fmt::Debug for HttpSettings {
 pub enum Credentials {
     /// `Authorization: Bearer …`
     Bearer(String),
+    /// `Authorization: Token token=…`, as PagerDuty wants its API keys.
+    Key(String),
     /// `Authorization: Basic …`
     Basic {
         /// The user.
@@ -114,6 +116,25 @@ pub struct AlertmanagerSettings {
     pub deadlines: Deadlines,
     /// Matchers of an alert that must always fire, `alertname="Watchdog"`; `None` if none is expected.
     pub heartbeat: Option<String>,
+}
+
+/// What a PagerDuty must be told.
+#[derive(Clone, Debug)]
+pub struct PagerDutySettings {
+    /// The row's name.
+    pub name: SourceName,
+    /// How to speak with it.
+    pub http: HttpSettings,
+    /// How long to wait.
+    pub deadlines: Deadlines,
+    /// What urgencies and priorities mean here, by their names in small letters; others mean what they usually do.
+    pub severities: BTreeMap<String, Severity>,
+    /// Only incidents of the services with these ids; all if none.
+    pub services: Vec<String>,
+    /// Only incidents of the teams with these ids; all if none.
+    pub teams: Vec<String>,
+    /// Who is on call on the schedules with these ids only; on all if none.
+    pub schedules: Vec<String>,
 }
 
 /// What a scrape must be told.

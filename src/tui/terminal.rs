@@ -10,19 +10,15 @@ use std::{
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
-        mpsc,
     },
     thread::ThreadId,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use ratatui::layout::Rect;
-use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
-    termios::{OptionalActions, QueueSelector, Termios, isatty, tcflush, tcgetattr, tcgetwinsize, tcsetattr},
-};
+use rustix::termios::{OptionalActions, QueueSelector, Termios, isatty, tcflush, tcgetattr, tcgetwinsize, tcsetattr};
 
-use super::writer::{Writer, write_all};
+use super::writer::{Output, Writer};
 
 /// Why there is no screen.
 #[derive(Debug, thiserror::Error)]
@@ -47,10 +43,6 @@ const ENTER: &[u8] = b"\x1b[?1049h\x1b[?25l\x1b[?2004h";
 const LEAVE: &[u8] = b"\x1b[?2026l\x1b[0m\x1b[?2004l\x1b[?25h\x1b[?1049l";
 /// Ends whatever sequence was cut short when pending output was thrown away.
 const CANCEL: &[u8] = b"\x18";
-/// How long a terminal that takes nothing is waited for, for what is being written and again for the way back.
-const PATIENCE: Duration = Duration::from_millis(125);
-/// The same for one that takes something.
-const MOST_PATIENCE: Duration = Duration::from_secs(1);
 /// Larger than any terminal; what lies beyond is not drawn.
 const LARGEST: (u16, u16) = (1_000, 500);
 
@@ -58,7 +50,7 @@ const LARGEST: (u16, u16) = (1_000, 500);
 #[derive(Debug)]
 pub struct Terminal {
     tty: OwnedFd,
-    out: OwnedFd,
+    out: Arc<Output>,
     original: Termios,
     taken: AtomicBool,
     writer: Arc<Writer>,
@@ -74,9 +66,9 @@ impl Terminal {
         if !isatty(stdout) {
             return Err(TerminalError::NoTerminal("standard output"));
         }
-        let (tty, out) = (rustix::io::dup(stdin)?, rustix::io::dup(stdout)?);
+        let (tty, out) = (rustix::io::dup(stdin)?, Arc::new(Output::find()?));
         let original = tcgetattr(&tty)?;
-        let writer = Writer::start(rustix::io::dup(stdout)?, free)?;
+        let writer = Writer::start(out.clone(), free)?;
         Ok(Self { tty, out, original, taken: AtomicBool::new(false), writer })
     }
 
@@ -86,7 +78,8 @@ impl Terminal {
         raw.make_raw();
         // First the mark: whoever panics from here on must not write into it.
         self.taken.store(true, Ordering::SeqCst);
-        tcsetattr(&self.tty, OptionalActions::Now, &raw).inspect_err(|_| self.taken.store(false, Ordering::SeqCst))?;
+        let held = tcsetattr(&self.tty, OptionalActions::Now, &raw).map_err(TerminalError::from).and_then(|()| Ok(self.out.hold()?));
+        held.inspect_err(|_| self.taken.store(false, Ordering::SeqCst))?;
         Ok(ENTER)
     }
 
@@ -95,61 +88,26 @@ impl Terminal {
         self.taken.load(Ordering::SeqCst)
     }
 
-    /// Give it back, if it is taken; the second time nothing happens. A terminal that takes nothing gets 300 ms, one that is merely slow
-    /// (or a machine that is) up to two seconds.
+    /// Give it back, if it is taken; the second time nothing happens. Takes 300 ms at the most.
     pub fn give_back(&self) {
         if !self.taken.swap(false, Ordering::SeqCst) {
             return;
         }
-        let settled = self.with_patience(|| self.writer.settle(PATIENCE));
         let mut bytes = Vec::new();
-        if !settled {
-            let _ = tcflush(&self.out, QueueSelector::OFlush);
-            // Whoever waits to write is not woken by that, but by new modes; only then is it our turn.
-            let _ = tcsetattr(&self.tty, OptionalActions::Now, &self.original);
+        if !self.writer.settle(Duration::from_millis(100)) {
+            self.writer.give_up();
+            let _ = tcflush(self.out.fd(), QueueSelector::OFlush);
             bytes.extend_from_slice(CANCEL);
         }
         bytes.extend_from_slice(LEAVE);
-        self.write_from_elsewhere(bytes);
+        self.out.write(&bytes, Duration::from_millis(150));
+        self.out.release();
         let _ = tcsetattr(&self.tty, OptionalActions::Now, &self.original);
-    }
-
-    /// Write from a thread of its own, for it may be held up for ever.
-    fn write_from_elsewhere(&self, bytes: Vec<u8>) {
-        let Ok(out) = rustix::io::dup(&self.out) else { return };
-        let (done, ended) = mpsc::sync_channel(1);
-        let write = move || {
-            let _ = write_all(&out, &bytes);
-            let _ = done.send(());
-        };
-        if std::thread::Builder::new().spawn(write).is_ok() {
-            self.with_patience(|| ended.recv_timeout(PATIENCE) != Err(mpsc::RecvTimeoutError::Timeout));
-        }
-    }
-
-    /// Ask `is_done`, which takes [`PATIENCE`] to say no, again and again for as long as the terminal takes output; whether it was done.
-    fn with_patience(&self, mut is_done: impl FnMut() -> bool) -> bool {
-        let until = Instant::now() + MOST_PATIENCE;
-        loop {
-            if is_done() {
-                return true;
-            }
-            if !self.takes_output() || Instant::now() >= until {
-                return false;
-            }
-        }
-    }
-
-    /// Whether something written now would not have to wait.
-    fn takes_output(&self) -> bool {
-        let mut watched = [PollFd::new(&self.out, PollFlags::OUT)];
-        let none = Timespec { tv_sec: 0, tv_nsec: 0 };
-        poll(&mut watched, Some(&none)).is_ok() && watched.iter().all(|w| w.revents() == PollFlags::OUT)
     }
 
     /// Its size, clamped to what is worth drawing; nothing for a terminal that says 0x0 or nothing.
     pub fn size(&self) -> Rect {
-        let Ok(size) = tcgetwinsize(&self.out) else { return Rect::ZERO };
+        let Ok(size) = tcgetwinsize(self.out.fd()) else { return Rect::ZERO };
         Rect::new(0, 0, size.ws_col.min(LARGEST.0), size.ws_row.min(LARGEST.1))
     }
 

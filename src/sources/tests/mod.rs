@@ -2,6 +2,7 @@
 
 mod alertmanager;
 mod http;
+mod pagerduty;
 mod prometheus;
 mod scrape;
 mod stand_in;

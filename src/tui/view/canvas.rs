@@ -1,7 +1,7 @@
 //! A piece of the screen to write on, in its own coordinates.
 //!
-//! Text that does not fit is cut with `…`, at a space where there is one, a long name at a cell; what lies outside is dropped. Nothing
-//! here can panic, whatever the size.
+//! Text that does not fit is cut with `…`, after a whole word where that keeps half of it; what lies outside is dropped. Nothing here
+//! can panic, whatever the size.
 
 use std::fmt::{self, Write as _};
 
@@ -48,7 +48,7 @@ impl<'a> Canvas<'a> {
         self.area.height
     }
 
-    /// Write `text` at (x, y) in at most `width` cells, cut with `…`. Returns the column after it.
+    /// Write `text` at (x, y) in at most `width` cells, cut with `…`, after a word where it can be. Returns the column after it.
     pub fn text(&mut self, x: u16, y: u16, width: u16, role: Role, text: &str) -> u16 {
         self.styled(x, y, width, self.theme.style(role), text)
     }
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_cut_at_cells() {
+    fn lines_are_cut_after_a_word_and_long_words_at_cells() {
         assert_eq!(drawn(|c| _ = c.text(1, 0, 5, Role::Text, "checkout")), " chec…    ");
         assert_eq!(drawn(|c| _ = c.text(1, 0, 6, Role::Text, "東京タワー")), " 東 京 …    ");
         assert_eq!(drawn(|c| _ = c.text(0, 0, 99, Role::Text, "a very long line")), "a very…   ");
