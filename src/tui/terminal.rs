@@ -88,8 +88,8 @@ impl Terminal {
         self.taken.load(Ordering::SeqCst)
     }
 
-    /// Give it back, if it is taken; the second time nothing happens. A terminal that takes nothing gets 300 ms, one that is merely slow
-    /// (or a machine that is) up to two seconds.
+    /// Give it back, if it is taken; the second time nothing happens. Takes 300 ms at the most: what a terminal has not taken by then
+    /// is thrown away, so that the way back is the next that it reads.
     pub fn give_back(&self) {
         if !self.taken.swap(false, Ordering::SeqCst) {
             return;
