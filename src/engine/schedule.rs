@@ -4,7 +4,7 @@
 //! by their own cadence ([`SourcePlan::cadence`]); one question per definition and window however many SLOs fan out of it; the past of a
 //! sparkline once, for the rows on screen, after which each poll brings its own tail.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{cmp::Reverse, collections::HashMap, sync::Arc};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -52,7 +52,7 @@ impl Answered {
 pub struct Interest {
     /// Rows whose sparkline has no past yet.
     pub history: Vec<(DefinitionId, Group)>,
-    /// Episodes of which nobody knows when they began.
+    /// Episodes of which nobody knows when they began; pages first.
     pub starts: Vec<(DefinitionId, Group, Grade)>,
 }
 
@@ -60,7 +60,8 @@ impl Interest {
     /// What `visible` rows and the open episodes of a snapshot still lack.
     pub fn of(snapshot: &Snapshot, visible: &[SloId]) -> Self {
         let unknown = |e: &&Episode| e.ended_at.is_none() && e.since.is_none();
-        let unknown: Vec<&Episode> = snapshot.episodes.values().filter(unknown).collect();
+        let mut unknown: Vec<&Episode> = snapshot.episodes.values().filter(unknown).collect();
+        unknown.sort_by_key(|e| Reverse(e.grade));
         if visible.is_empty() && unknown.is_empty() {
             return Self::default();
         }
@@ -71,6 +72,14 @@ impl Interest {
             history: lacks.map(|r| (r.definition.id.clone(), r.group.clone())).collect(),
             starts: starts.map(|(r, grade)| (r.definition.id.clone(), r.group.clone(), grade)).collect(),
         }
+    }
+
+    /// Whether this should be asked at once rather than with the next poll, `before` having been known: sparklines of what has come on
+    /// the screen, and when pages began. When tickets began is dear to ask (days in small steps) and can wait.
+    pub fn is_urgent(&self, before: &Self) -> bool {
+        let pages = || self.starts.iter().filter(|(_, _, grade)| *grade == Grade::Page);
+        let news = self.history != before.history || !pages().eq(before.starts.iter().filter(|(_, _, grade)| *grade == Grade::Page));
+        news && (!self.history.is_empty() || pages().next().is_some())
     }
 }
 
@@ -210,6 +219,19 @@ pub(super) mod tests {
         let expected =
             [("1d", 12), ("1h", 240), ("2h", 240), ("30d", 2), ("30m", 240), ("3d", 4), ("5m", 240), ("6h", 240), ("Presence", 240)];
         assert_eq!(hour, expected.map(|(name, times)| (name.to_owned(), times)));
+    }
+
+    #[test]
+    fn when_pages_began_is_urgent_and_when_tickets_did_is_not() {
+        let of = |grades: &[Grade]| {
+            let start = |grade: &Grade| (DefinitionId::new("availability"), Group(vec![Untrusted::new(grade.word())]), *grade);
+            Interest { history: Vec::new(), starts: grades.iter().map(start).collect() }
+        };
+        let (page, ticket, both) = (of(&[Grade::Page]), of(&[Grade::Ticket]), of(&[Grade::Page, Grade::Ticket]));
+        assert!(page.is_urgent(&of(&[])) && both.is_urgent(&ticket));
+        assert!(!ticket.is_urgent(&of(&[])) && !ticket.is_urgent(&both) && !both.is_urgent(&both) && !of(&[]).is_urgent(&page));
+        let history = Interest { history: vec![("availability".into(), Group(Vec::new()))], starts: Vec::new() };
+        assert!(history.is_urgent(&page) && !history.is_urgent(&history));
     }
 
     #[test]
