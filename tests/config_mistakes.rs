@@ -502,7 +502,7 @@ fn the_file_is_looked_for_in_order() {
     assert_eq!((explicit.path.as_path(), explicit.origin), (Path::new("a.toml"), Origin::Named));
     if let Err(not_found) = config::find(None, &env(vec![("HOME", "/nowhere".into())])) {
         let expected = "no config file: looked for /nowhere/.config/burnwatch/burnwatch.toml, /etc/burnwatch/burnwatch.toml, \
-                        ./burnwatch.toml; name one with --config";
+                        ./burnwatch.toml; name one with --config, or look around in `burnwatch demo`";
         assert_eq!(not_found.to_string(), expected);
     }
 }

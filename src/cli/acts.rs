@@ -1,6 +1,8 @@
-//! `burnwatch ack` and `burnwatch unack`: what the keys `a` and `A` do, from a command line.
+//! `burnwatch ack`, `unack`, `resolve`, `note`, `snooze` and `escalate`: acts on one incident, from a command line.
 
-use anyhow::{Result, anyhow};
+use std::sync::Arc;
+
+use anyhow::Result;
 use serde_json::json;
 
 use super::{
@@ -9,8 +11,8 @@ use super::{
     setup,
 };
 use crate::{
-    domain::{Act, Incident, Outcome, Snapshot, Text, Verb},
-    engine::{self, Refusal},
+    domain::{Act, Escalation, Freshness, Incident, Outcome, Snapshot, Text, Verb, Window},
+    engine::{self, Refusal, Setup},
 };
 
 /// Take an incident.
@@ -23,49 +25,118 @@ pub fn unacknowledge(common: &Common, id: &str, as_json: bool) -> Result<Code> {
     act(common, id, Verb::Unacknowledge, "given back", as_json)
 }
 
-fn act(common: &Common, id: &str, verb: Verb, done: &str, as_json: bool) -> Result<Code> {
+/// End an incident where it is kept.
+pub fn resolve(common: &Common, id: &str, note: Option<&str>, as_json: bool) -> Result<Code> {
+    act(common, id, Verb::Resolve { note: note.map(Text::from) }, "resolved", as_json)
+}
+
+/// Say something about an incident.
+pub fn note(common: &Common, id: &str, text: &str, as_json: bool) -> Result<Code> {
+    act(common, id, Verb::Note { note: Text::from(text) }, "noted on", as_json)
+}
+
+/// Hold an incident for a while.
+pub fn snooze(common: &Common, id: &str, span: Window, as_json: bool) -> Result<Code> {
+    act(common, id, Verb::Snooze { span: span.duration() }, "snoozed", as_json)
+}
+
+/// Hand an incident to a level or to a person.
+pub fn escalate(common: &Common, id: &str, level: Option<u32>, to: Option<&str>, as_json: bool) -> Result<Code> {
     let loaded = setup::load(common)?;
     let setup = setup::setup(&loaded, common)?;
-    let (incident, outcome) = block_on(async {
-        let snapshot = engine::once(&setup).await;
-        let incident = find(&snapshot, id)?;
-        let act = Act { incident: incident.id.clone(), seen: incident.version, verb, by: None };
-        let outcome = engine::act_once(&setup, &snapshot, &act).await;
-        Ok::<_, anyhow::Error>((incident, outcome))
-    })??;
-    let (code, word, why) = told(&outcome);
+    let to = match (level, to) {
+        (Some(level), _) => Escalation::Level(level),
+        (None, to) => match person(&setup, to.unwrap_or_default()) {
+            Ok(person) => person,
+            Err(why) => return tell(&Told::refused(Code::Usage, why), None, id, "", as_json),
+        },
+    };
+    act_with(&setup, id, Verb::Escalate { to }, "escalated", as_json)
+}
+
+/// Somebody of the config who can be found elsewhere, or why not.
+fn person(setup: &Setup, name: &str) -> Result<Escalation, String> {
+    let found = setup.plan.people.iter().find(|p| p.name.as_str() == name);
+    let found = found.ok_or_else(|| format!("there is no [[person]] named `{name}`; `burnwatch check` lists them"))?;
+    let email = found.email.clone().ok_or_else(|| format!("[[person]] {name} has no `email`, by which PagerDuty knows people; add it"))?;
+    Ok(Escalation::Person { name: found.name.clone(), email })
+}
+
+fn act(common: &Common, id: &str, verb: Verb, done: &str, as_json: bool) -> Result<Code> {
+    let loaded = setup::load(common)?;
+    act_with(&setup::setup(&loaded, common)?, id, verb, done, as_json)
+}
+
+fn act_with(setup: &Setup, id: &str, verb: Verb, done: &str, as_json: bool) -> Result<Code> {
+    let (told, incident) = block_on(async {
+        let snapshot = engine::once(setup).await;
+        match find(&snapshot, id) {
+            Err(missing) => (missing, None),
+            Ok(incident) => {
+                let act = Act { incident: incident.id.clone(), seen: incident.version, verb, by: None };
+                (Told::from(engine::act_once(setup, &snapshot, &act).await), Some(incident))
+            }
+        }
+    })?;
+    tell(&told, incident.as_deref(), id, done, as_json)
+}
+
+fn tell(told: &Told, incident: Option<&Incident>, id: &str, done: &str, as_json: bool) -> Result<Code> {
     if as_json {
-        let receipt = if let Ok(Outcome::Done { receipt }) = &outcome { receipt.clone() } else { None };
-        let shape = json!({"version": 1, "incident": incident.id, "outcome": word, "why": why, "receipt": receipt});
+        let id = incident.map_or(id, |i| i.id.as_str());
+        let shape = json!({"version": 1, "incident": id, "outcome": told.word, "why": told.why, "receipt": told.receipt});
         print(&format!("{shape:#}\n"))?;
-    } else if code == Code::Yes {
+    } else if let Some(why) = &told.why {
+        eprintln!("burnwatch: {}", crate::domain::clean(why));
+    } else if let Some(incident) = incident {
         print(&format!("{done} {} [{}]\n", incident.title, incident.id))?;
-    } else {
-        eprintln!("burnwatch: {}", why.unwrap_or_default());
     }
-    Ok(code)
+    Ok(told.code)
 }
 
-/// Exit code, word and reason of an outcome.
-fn told(outcome: &Result<Outcome, Refusal>) -> (Code, &'static str, Option<String>) {
-    match outcome {
-        Ok(Outcome::Done { .. }) => (Code::Yes, "done", None),
-        Ok(Outcome::Failed { why, .. }) => (Code::Unknown, "failed", Some(why.to_string())),
-        Ok(Outcome::Unknown { why }) => (Code::Unknown, "unknown", Some(why.to_string())),
-        Err(refusal @ Refusal::NoJournal(_)) => (Code::Unknown, "refused", Some(refusal.to_string())),
-        Err(refusal) => (Code::No, "refused", Some(refusal.to_string())),
+/// How an act ended.
+struct Told {
+    code: Code,
+    word: &'static str,
+    why: Option<String>,
+    receipt: Option<String>,
+}
+
+impl Told {
+    fn refused(code: Code, why: String) -> Self {
+        Self { code, word: "refused", why: Some(why), receipt: None }
     }
 }
 
-/// The open incident whose id is, or alone begins with, `id`.
-fn find(snapshot: &Snapshot, id: &str) -> Result<std::sync::Arc<Incident>> {
+impl From<Result<Outcome, Refusal>> for Told {
+    fn from(outcome: Result<Outcome, Refusal>) -> Self {
+        match outcome {
+            Ok(Outcome::Done { receipt }) => Self { code: Code::Yes, word: "done", why: None, receipt },
+            Ok(Outcome::Failed { why, .. }) => Self { code: Code::Unknown, word: "failed", why: Some(why.to_string()), receipt: None },
+            Ok(Outcome::Unknown { why }) => Self { code: Code::Unknown, word: "unknown", why: Some(why.to_string()), receipt: None },
+            Err(refusal @ Refusal::NoJournal(_)) => Self::refused(Code::Unknown, refusal.to_string()),
+            Err(refusal) => Self::refused(Code::No, refusal.to_string()),
+        }
+    }
+}
+
+/// The open incident whose id is, or alone begins with, `id`. Where a source does not answer, that there is none cannot be told.
+fn find(snapshot: &Snapshot, id: &str) -> Result<Arc<Incident>, Told> {
     if let Some(exact) = snapshot.incidents.iter().find(|i| i.id.as_str() == id) {
-        return Ok(std::sync::Arc::clone(exact));
+        return Ok(Arc::clone(exact));
     }
     let mut begins = snapshot.incidents.iter().filter(|i| i.id.as_str().starts_with(id));
-    match (begins.next(), begins.next()) {
-        (Some(only), None) => Ok(std::sync::Arc::clone(only)),
-        (None, _) => Err(anyhow!("no open incident is called `{id}`; `burnwatch status` lists them")),
-        (Some(one), Some(other)) => Err(anyhow!("`{id}` could be {} or {}; write more of it", one.id, other.id)),
-    }
+    let blind = snapshot.sources.iter().find(|s| s.state != Freshness::Fresh);
+    Err(match (begins.next(), begins.next(), blind) {
+        (Some(only), None, _) => return Ok(Arc::clone(only)),
+        (Some(one), Some(other), _) => Told::refused(Code::Usage, format!("`{id}` could be {} or {}; write more of it", one.id, other.id)),
+        (None, _, Some(source)) => {
+            let state = source.state.word();
+            Told::refused(
+                Code::Unknown,
+                format!("no open incident is known as `{id}`, but {} is {state}; `burnwatch status` tells why", source.name),
+            )
+        }
+        (None, _, None) => Told::refused(Code::No, format!("no open incident is called `{id}`; `burnwatch status` lists them")),
+    })
 }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::domain::Window;
+
 /// A reliability cockpit for the terminal: what burns, since when, who has it, what to do next.
 #[derive(Debug, Parser)]
 #[command(name = "burnwatch", version, disable_help_subcommand = true, max_term_width = 100)]
@@ -93,11 +95,84 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// End an incident where it is kept (PagerDuty)
+    Resolve {
+        /// The incident, as `status` names it; a unique beginning is enough
+        id: String,
+        /// How it was resolved
+        #[arg(long, value_name = "TEXT")]
+        note: Option<String>,
+        /// Print the outcome as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say something about an incident: in its own book if it has one, and in the journal
+    Note {
+        /// The incident, as `status` names it; a unique beginning is enough
+        id: String,
+        /// What to say
+        text: String,
+        /// Print the outcome as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Hold an incident for a while, after which it is nobody's again (PagerDuty)
+    Snooze {
+        /// The incident, as `status` names it; a unique beginning is enough
+        id: String,
+        /// How long: 30m, 4h, at most 7d
+        #[arg(long = "for", value_name = "DURATION")]
+        span: Window,
+        /// Print the outcome as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Hand an incident to the next level or to a person (PagerDuty)
+    #[command(group = clap::ArgGroup::new("whom").required(true).args(["level", "to"]))]
+    Escalate {
+        /// The incident, as `status` names it; a unique beginning is enough
+        id: String,
+        /// The level of its escalation policy, from 1
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        level: Option<u32>,
+        /// The person, as [[person]] names them
+        #[arg(long, value_name = "NAME")]
+        to: Option<String>,
+        /// Print the outcome as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// What was done here, and whether the journal is as it was written
+    Audit {
+        /// What to tell of it
+        #[command(subcommand)]
+        what: AuditCommand,
+    },
     /// The store: where acts are written down and readings shared
     Store {
         /// What to do with it
         #[command(subcommand)]
         what: StoreCommand,
+    },
+}
+
+/// What to tell of the journal.
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// The newest entries, oldest first
+    List {
+        /// How many
+        #[arg(long, default_value_t = 50, value_name = "COUNT")]
+        last: u32,
+        /// As JSON, documented in docs/STATUS.md
+        #[arg(long)]
+        json: bool,
+    },
+    /// Go through the whole journal: is every entry as it was written, and is the end still there?
+    Verify {
+        /// Print the verdicts as JSON
+        #[arg(long)]
+        json: bool,
     },
 }
 

@@ -6,14 +6,14 @@ use anyhow::Result;
 
 use super::{
     args::Common,
-    run::{Code, block_on, print},
+    run::{Code, block_on, mistakes, print},
     setup,
 };
 use crate::{
     config::Loaded,
-    domain::{Freshness, Snapshot, State},
+    domain::{Freshness, Snapshot, SourceName, State},
     engine::{self, Setup},
-    sources::registry::Row,
+    sources::{Finding, registry::Row},
     store,
 };
 
@@ -23,7 +23,7 @@ pub fn check(common: &Common, live: bool) -> Result<Code> {
         Ok(loaded) => loaded,
         Err(error) => {
             let Some(problems) = error.downcast_ref::<crate::config::Problems>() else { return Err(error) };
-            print(&problems.to_string())?;
+            print(&format!("{problems}\n\n{}\n", mistakes(problems)))?;
             return Ok(Code::No);
         }
     };
@@ -44,7 +44,12 @@ pub fn check(common: &Common, live: bool) -> Result<Code> {
     setup.store = None;
     let snapshot = block_on(engine::once(&setup))?;
     print(&lively(&setup, &snapshot))?;
-    let well = snapshot.sources.iter().all(|s| s.state == Freshness::Fresh) && modes.is_empty();
+    let findings = block_on(examine(&setup))?;
+    for (source, finding) in &findings {
+        print(&format!("  {:<12} {}{}\n", source.as_str(), if finding.well { "" } else { "problem: " }, finding.text))?;
+    }
+    let answered = snapshot.sources.iter().all(|s| s.state == Freshness::Fresh);
+    let well = answered && findings.iter().all(|(_, f)| f.well) && modes.is_empty();
     Ok(if well { Code::Yes } else { Code::No })
 }
 
@@ -64,6 +69,18 @@ fn found(loaded: &Loaded<Row>) -> String {
     out
 }
 
+/// What each source says of our credentials and of those who act.
+async fn examine(setup: &Setup) -> Vec<(SourceName, Finding)> {
+    let clock = setup.clock.clone();
+    let mut all = Vec::new();
+    for source in &setup.sources {
+        let Some(examiner) = source.examiner() else { continue };
+        let found = examiner.examine(&setup.plan.people, &|| clock.now()).await;
+        all.extend(found.into_iter().map(|finding| (source.name().clone(), finding)));
+    }
+    all
+}
+
 /// What each source answered.
 fn lively(setup: &Setup, snapshot: &Snapshot) -> String {
     let mut out = String::new();
@@ -74,6 +91,11 @@ fn lively(setup: &Setup, snapshot: &Snapshot) -> String {
         let what = match (&source.fault, source.kind) {
             (Some(fault), _) => format!("{}: {}", fault.class.words(), fault.message),
             (None, "alertmanager") => format!("answered{took}: {alerts} alerts"),
+            (None, "pagerduty") => {
+                let open = snapshot.paged.get(&source.name).map_or(0, |list| list.len());
+                let calls = snapshot.on_call.get(&source.name).map_or(0, |list| list.len());
+                format!("answered{took}: {open} open incidents, {calls} turns on call")
+            }
             (None, "scrape") => format!("answered{took}"),
             (None, _) => format!("answered{took}: {slos} SLOs"),
         };

@@ -27,7 +27,7 @@ pub fn demo(common: &Common) -> Result<Code> {
     lay(&place, &fleet.history(DAYS))?;
     let common = Common { config: Some(file.clone()), store: None, ..common.clone() };
     let loaded = setup::load(&common)?;
-    let hint = Text::from(format!("second cockpit: {} --config {}", program(), file.display()));
+    let hint = Text::from(format!("{} --config {}", quoted(&program()), quoted(&file.display().to_string())));
     let ended = watch::cockpit(setup::setup(&loaded, &common)?, &common, common.look.theme.as_deref(), Some(hint));
     drop(fleet);
     runtime.shutdown_timeout(std::time::Duration::from_millis(100));
@@ -39,6 +39,12 @@ pub fn demo(common: &Common) -> Result<Code> {
 fn program() -> String {
     let typed = std::env::args().next().unwrap_or_default();
     if typed.is_empty() { "burnwatch".to_owned() } else { typed }
+}
+
+/// A word as a shell takes it: in quotes where it needs them.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%,=".contains(c);
+    if word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
 fn login() -> Option<String> {

@@ -4,9 +4,9 @@
 
 mod acts;
 mod args;
+mod audit;
 mod check;
 mod demo;
-mod figures;
 mod log;
 mod run;
 mod setup;

@@ -10,8 +10,8 @@ use clap::Parser;
 
 use super::{
     acts,
-    args::{Cli, Command, StoreCommand},
-    check, demo, status, store, watch,
+    args::{AuditCommand, Cli, Command, StoreCommand},
+    audit, check, demo, status, store, watch,
 };
 
 /// How the program ends.
@@ -72,6 +72,12 @@ fn dispatch(cli: &Cli) -> Result<Code> {
         Some(Command::Status { json }) => status::status(common, *json),
         Some(Command::Ack { id, note, json }) => acts::acknowledge(common, id, note.as_deref(), *json),
         Some(Command::Unack { id, json }) => acts::unacknowledge(common, id, *json),
+        Some(Command::Resolve { id, note, json }) => acts::resolve(common, id, note.as_deref(), *json),
+        Some(Command::Note { id, text, json }) => acts::note(common, id, text, *json),
+        Some(Command::Snooze { id, span, json }) => acts::snooze(common, id, *span, *json),
+        Some(Command::Escalate { id, level, to, json }) => acts::escalate(common, id, *level, to.as_deref(), *json),
+        Some(Command::Audit { what: AuditCommand::List { last, json } }) => audit::list(common, *last, *json),
+        Some(Command::Audit { what: AuditCommand::Verify { json } }) => audit::verify(common, *json),
         Some(Command::Store { what: StoreCommand::Init { group } }) => store::init(common, group),
     }
 }
@@ -79,8 +85,16 @@ fn dispatch(cli: &Cli) -> Result<Code> {
 /// Problems of a config file as they are, everything else as one line.
 fn complain(error: &anyhow::Error) {
     match error.downcast_ref::<crate::config::Problems>() {
-        Some(problems) => eprint!("{problems}"),
+        Some(problems) => eprintln!("{problems}\n\nburnwatch: {}", mistakes(problems)),
         None => eprintln!("burnwatch: {}", crate::domain::clean(&format!("{error:#}"))),
+    }
+}
+
+/// How many mistakes there are, in words.
+pub fn mistakes(problems: &crate::config::Problems) -> String {
+    match problems.0.len() {
+        1 => "1 mistake".to_owned(),
+        n => format!("{n} mistakes"),
     }
 }
 

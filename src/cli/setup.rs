@@ -41,6 +41,18 @@ pub fn store_folder(loaded: &Loaded<Row>, common: &Common) -> PathBuf {
     configured.unwrap_or_else(|| default_folder(config::environment))
 }
 
+/// Where the store is for a command that needs nothing else: no configuration at all means the user's own.
+pub fn folder(common: &Common) -> Result<PathBuf> {
+    if let Some(folder) = &common.store {
+        return Ok(folder.clone());
+    }
+    match load(common) {
+        Ok(loaded) => Ok(store_folder(&loaded, common)),
+        Err(error) if error.is::<config::NotFound>() => Ok(default_folder(config::environment)),
+        Err(error) => Err(error),
+    }
+}
+
 fn open_store(folder: &std::path::Path) -> (Option<Arc<Store>>, StoreState) {
     let place = Text::from(folder.display().to_string());
     match Store::open(folder) {

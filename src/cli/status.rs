@@ -3,7 +3,13 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 
-use crate::domain::{Ack, Delivery, Freshness, Grade, Incident, SloRow, Snapshot, SourceRow, Status, Verdict};
+use crate::{
+    domain::{
+        Ack, BurnRate, Delivery, Freshness, Grade, Incident, OnCallEntry, SloRow, Snapshot, SourceName, SourceRow, State, Status, Verdict,
+        Window,
+    },
+    tui::figures::{Age, Burn, Covered, Percent},
+};
 
 /// Version of the JSON shape.
 const VERSION: u32 = 1;
@@ -34,9 +40,14 @@ pub fn json(snapshot: &Snapshot) -> Value {
         "slos": snapshot.slos.iter().map(|r| slo(snapshot, r)).collect::<Vec<_>>(),
         "incidents": snapshot.incidents.iter().map(|i| incident(i)).collect::<Vec<_>>(),
         "queues": [],
-        "on_call": [],
+        "on_call": snapshot.on_call.iter().flat_map(|(source, list)| on_call(source, list, snapshot.at)).collect::<Vec<_>>(),
         "sources": snapshot.sources.iter().map(source).collect::<Vec<_>>(),
     })
+}
+
+/// The burn over a window; of an SLO without data the past of its counters tells nothing.
+fn shown_burn(row: &SloRow, window: Window) -> Option<BurnRate> {
+    if row.state == State::NoData { None } else { row.burn(window) }
 }
 
 fn slo(snapshot: &Snapshot, row: &SloRow) -> Value {
@@ -48,7 +59,7 @@ fn slo(snapshot: &Snapshot, row: &SloRow) -> Value {
         let name = window.to_string();
         counts.insert(name.clone(), json!(figure.and_then(|f| f.counts)));
         as_of.insert(name.clone(), maybe(figure.map(|f| f.as_of)));
-        burn.insert(name, json!(figure.and_then(|f| f.burn)));
+        burn.insert(name, json!(shown_burn(row, window)));
     }
     let alerts = row.rules.iter().zip(&row.definition.rules).filter(|(s, _)| s.firing == Some(true)).map(|(_, rule)| {
         let since = snapshot.episodes.get(&(row.id.clone(), rule.grade)).filter(|e| e.ended_at.is_none()).and_then(|e| e.since);
@@ -84,6 +95,17 @@ fn ack(ack: &Ack) -> Value {
     })
 }
 
+/// Those whose turn it is now.
+fn on_call(source: &SourceName, entries: &[OnCallEntry], now: DateTime<Utc>) -> impl Iterator<Item = Value> {
+    let current = entries.iter().filter(move |e| e.holds_at(now));
+    current.map(move |e| {
+        json!({
+            "rotation": e.rotation(), "seat": e.seat(), "who": e.who, "until": maybe(e.until), "from": maybe(e.from), "source": source,
+            "policy": e.policy, "email": e.email,
+        })
+    })
+}
+
 fn source(row: &SourceRow) -> Value {
     json!({
         "name": row.name, "kind": row.kind, "state": row.state, "partial": row.partial.is_some() || row.long_trouble.is_some(),
@@ -110,13 +132,13 @@ fn plural(n: usize, word: &str) -> String {
 }
 
 fn slo_line(snapshot: &Snapshot, row: &SloRow, id: usize, state: usize) -> String {
-    let burn = |f: Option<crate::domain::BurnRate>| f.map_or_else(|| "—".to_owned(), |b| crate::cli::figures::burn(b.0));
     let windows = row.definition.windows();
-    let burns = windows.iter().filter(|w| **w != row.definition.period).map(|w| format!("{w} {:>6}", burn(row.burn(*w))));
-    let left = row.budget_left().map_or_else(|| "—".to_owned(), crate::cli::figures::percent);
-    let covered =
-        row.covered.filter(|c| *c < 0.95).map(|c| format!(" ({} of {} seen)", crate::cli::figures::percent(c), row.definition.period));
-    let age = row.now().map(|f| format!("{} old", crate::cli::figures::span((snapshot.at - f.as_of).as_seconds_f64())));
+    let burn = |window| Burn(shown_burn(row, window).map(|b| b.0)).to_string();
+    let burns = windows.iter().filter(|w| **w != row.definition.period).map(|w| format!("{w} {:>6}", burn(*w)));
+    let left = row.budget_left().map_or_else(|| "—".to_owned(), |share| Percent(share).to_string());
+    let covered = row.covered.filter(|c| *c < 0.95 && row.budget_left().is_some());
+    let covered = covered.map(|c| format!(" ({})", Covered(c, row.definition.period)));
+    let age = row.now().map(|f| format!("{} old", Age::between(f.as_of, snapshot.at)));
     format!(
         "  {:<id$}  {:<state$}  left {left:>7}{}  {}  {}",
         row.id.as_str(),
@@ -130,7 +152,7 @@ fn slo_line(snapshot: &Snapshot, row: &SloRow, id: usize, state: usize) -> Strin
 }
 
 fn incident_line(i: &Incident, now: DateTime<Utc>) -> String {
-    let since = i.since.map_or_else(|| "since unknown".to_owned(), |s| crate::cli::figures::span((now - s).as_seconds_f64()));
+    let since = i.since.map_or_else(|| "since unknown".to_owned(), |s| Age::between(s, now).to_string());
     let held = match (&i.ack, i.status) {
         (Some(ack), _) if ack.delivery == Delivery::Done => format!("ack {}", ack.by),
         (Some(ack), _) => format!("ack {} not delivered", ack.by),

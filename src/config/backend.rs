@@ -33,10 +33,14 @@ pub struct SourceCommon {
 impl SourceCommon {
     /// Read `every`, `timeout`, `timeout_long` and `scrape_interval`.
     pub fn read(section: &mut Section) -> Self {
+        Self::read_with(section, 15, 5)
+    }
+    /// The same with other defaults, in seconds, for `every` and `timeout`.
+    pub fn read_with(section: &mut Section, every_secs: u64, timeout_secs: u64) -> Self {
         let mut take = |key, default| section.duration(key).map_or(Duration::from_secs(default), Spanned::into_inner);
         let read = Self {
-            every: take("every", 15),
-            timeout: take("timeout", 5),
+            every: take("every", every_secs),
+            timeout: take("timeout", timeout_secs),
             timeout_long: take("timeout_long", 60),
             scrape_interval: take("scrape_interval", 60),
         };

@@ -52,7 +52,7 @@ pub struct NotFound(pub Vec<PathBuf>);
 impl fmt::Display for NotFound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let places: Vec<_> = self.0.iter().map(|p| p.display().to_string()).collect();
-        write!(f, "no config file: looked for {}; name one with --config", places.join(", "))
+        write!(f, "no config file: looked for {}; name one with --config, or look around in `burnwatch demo`", places.join(", "))
     }
 }
 

@@ -20,9 +20,14 @@ pub struct Actor {
     pub verified: bool,
 }
 
+/// The name; `jon (unverified)` if nobody vouches for it, and in the short form (`{:#}`) `jon?`.
 impl std::fmt::Display for Actor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.verified { f.pad(self.name.as_str()) } else { f.pad(&format!("{} (unverified)", self.name)) }
+        match (self.verified, f.alternate()) {
+            (true, _) => f.pad(self.name.as_str()),
+            (false, true) => f.pad(&format!("{}?", self.name)),
+            (false, false) => f.pad(&format!("{} (unverified)", self.name)),
+        }
     }
 }
 
@@ -32,7 +37,12 @@ pub const ACK_PREFIX: &str = "ACK!";
 /// The comment of a silence that carries an acknowledgement; the mark at its end is how it is found again.
 pub fn ack_comment(by: &Text, note: Option<&Text>, act: &ActId) -> String {
     let note = note.filter(|n| !n.is_empty()).map_or_else(String::new, |n| format!(" {n}"));
-    format!("{ACK_PREFIX} {by}{note} [bw:{act}]")
+    format!("{ACK_PREFIX} {by}{note} {}", mark(act))
+}
+
+/// What is written into whatever an act leaves behind in a backend, so that it can be found again.
+pub fn mark(act: &ActId) -> String {
+    format!("[bw:{act}]")
 }
 
 /// Where an acknowledgement is kept.
@@ -46,8 +56,40 @@ pub enum Target {
         /// Exactly the alert's labels.
         labels: super::Labels,
     },
+    /// An incident of a PagerDuty, which keeps its own book of who has it.
+    PagerDuty {
+        /// The `[[source]]` that is asked.
+        source: SourceName,
+        /// The incident's id there.
+        incident: String,
+    },
     /// An alert of our own rules: the journal alone.
     Journal,
+}
+
+impl Target {
+    /// The source that is acted on; `None` if the journal alone keeps it.
+    pub const fn source(&self) -> Option<&SourceName> {
+        match self {
+            Self::Alertmanager { source, .. } | Self::PagerDuty { source, .. } => Some(source),
+            Self::Journal => None,
+        }
+    }
+}
+
+/// Whom an incident is handed to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Escalation {
+    /// Whoever is on call at this level of its escalation, from 1.
+    Level(u32),
+    /// This person.
+    Person {
+        /// As we call them.
+        name: Text,
+        /// Their mail address.
+        email: Text,
+    },
 }
 
 /// What is done to the world, or to the journal alone.
@@ -95,6 +137,34 @@ pub enum Effect {
         /// Why.
         why: Release,
     },
+    /// End an incident where it is kept.
+    Resolve {
+        /// Where it is kept.
+        target: Target,
+        /// How it was resolved, in the responder's words.
+        note: Option<Text>,
+    },
+    /// Say something about an incident.
+    Note {
+        /// Where it is kept.
+        target: Target,
+        /// What.
+        note: Text,
+    },
+    /// Hold an incident until a time, after which it is nobody's again.
+    Snooze {
+        /// Where it is kept.
+        target: Target,
+        /// Until when.
+        until: DateTime<Utc>,
+    },
+    /// Hand an incident to others.
+    Escalate {
+        /// Where it is kept.
+        target: Target,
+        /// To whom.
+        to: Escalation,
+    },
 }
 
 /// Why an acknowledgement ends.
@@ -108,19 +178,37 @@ pub enum Release {
 }
 
 impl Effect {
-    /// The verb for a list: `ack`, `extend`, `unack`, `clear`.
+    /// The verb for a list: `ack`, `extend`, `unack`, `clear`, `resolve`, `note`, `snooze`, `escalate`.
     pub const fn verb(&self) -> &'static str {
         match self {
             Self::Acknowledge { .. } => "ack",
             Self::Extend { .. } => "extend",
             Self::Release { why: Release::Unacknowledged, .. } => "unack",
             Self::Release { why: Release::Cleared, .. } => "clear",
+            Self::Resolve { .. } => "resolve",
+            Self::Note { .. } => "note",
+            Self::Snooze { .. } => "snooze",
+            Self::Escalate { .. } => "escalate",
+        }
+    }
+    /// What the person said.
+    pub const fn note(&self) -> Option<&Text> {
+        match self {
+            Self::Acknowledge { note, .. } | Self::Resolve { note, .. } => note.as_ref(),
+            Self::Note { note, .. } => Some(note),
+            Self::Extend { .. } | Self::Release { .. } | Self::Snooze { .. } | Self::Escalate { .. } => None,
         }
     }
     /// Where it acts.
     pub const fn target(&self) -> &Target {
         match self {
-            Self::Acknowledge { target, .. } | Self::Extend { target, .. } | Self::Release { target, .. } => target,
+            Self::Acknowledge { target, .. }
+            | Self::Extend { target, .. }
+            | Self::Release { target, .. }
+            | Self::Resolve { target, .. }
+            | Self::Note { target, .. }
+            | Self::Snooze { target, .. }
+            | Self::Escalate { target, .. } => target,
         }
     }
 }
@@ -312,7 +400,12 @@ impl Thread {
                     self.ack = None;
                 }
             }
-            Effect::Extend { .. } | Effect::Release { .. } => {}
+            Effect::Extend { .. }
+            | Effect::Release { .. }
+            | Effect::Resolve { .. }
+            | Effect::Note { .. }
+            | Effect::Snooze { .. }
+            | Effect::Escalate { .. } => {}
         }
     }
 }

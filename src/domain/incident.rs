@@ -66,6 +66,15 @@ pub enum Origin {
         /// When this occurrence began.
         starts_at: DateTime<Utc>,
     },
+    /// An incident of a PagerDuty.
+    PagerDuty {
+        /// Which.
+        source: SourceName,
+        /// Its id there.
+        incident: String,
+        /// When it began.
+        created_at: DateTime<Utc>,
+    },
     /// A burn-rate rule of ours.
     Own {
         /// Whose budget burns.
@@ -82,6 +91,7 @@ impl Incident {
     pub fn target(&self) -> Target {
         match &self.origin {
             Origin::Alertmanager { source, .. } => Target::Alertmanager { source: source.clone(), labels: self.labels.clone() },
+            Origin::PagerDuty { source, incident, .. } => Target::PagerDuty { source: source.clone(), incident: incident.clone() },
             Origin::Own { .. } => Target::Journal,
         }
     }
@@ -89,6 +99,7 @@ impl Incident {
     pub fn occurrence(&self) -> DateTime<Utc> {
         match &self.origin {
             Origin::Alertmanager { starts_at, .. } => *starts_at,
+            Origin::PagerDuty { created_at, .. } => *created_at,
             Origin::Own { seen_at, .. } => *seen_at,
         }
     }

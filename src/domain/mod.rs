@@ -13,6 +13,8 @@ mod fairness;
 mod handoff;
 mod hours;
 mod incident;
+mod on_call;
+mod paged;
 mod plan;
 mod request;
 mod rotation;
@@ -24,7 +26,9 @@ mod text;
 mod window;
 
 pub use alert::{Episode, Labels, Severity};
-pub use audit::{ACK_PREFIX, Ack, Actor, Delivery, Effect, Entry, Open, Outcome, Release, Target, Thread, What, ack_comment};
+pub use audit::{
+    ACK_PREFIX, Ack, Actor, Delivery, Effect, Entry, Escalation, Open, Outcome, Release, Target, Thread, What, ack_comment, mark,
+};
 pub use burn::{BurnRate, Grade, Rule, burn_rate, time_to_exhaustion, workbook};
 pub use calendar::{instant, midnight, wall};
 pub use double::{DoubleCover, Doubled, double_cover};
@@ -33,6 +37,8 @@ pub use fairness::{Balance, Burden, Fairness, Page, USUAL_NIGHT, balance, fairne
 pub use handoff::{BadHandoff, Every};
 pub use hours::{BadHours, Hours, read_time};
 pub use incident::{Incident, Link, Origin, Status};
+pub use on_call::OnCallEntry;
+pub use paged::{Holder, Moment, PagedIncident, person_of};
 pub use plan::{AckPolicy, Ask, Definition, Lane, Person, Plan, Service, Side, Sli, SourcePlan, Want};
 pub use request::{Act, Question, Request, Verb};
 pub use rotation::{BadRotation, Layer, Override, Rotation};

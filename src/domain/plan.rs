@@ -38,7 +38,7 @@ pub struct Plan {
 pub struct SourcePlan {
     /// Its name.
     pub name: SourceName,
-    /// `prometheus`, `alertmanager`, `scrape`.
+    /// `prometheus`, `alertmanager`, `scrape`, `pagerduty`.
     pub kind: &'static str,
     /// From poll to poll.
     pub every: Duration,
@@ -227,7 +227,7 @@ impl Definition {
 pub enum Lane {
     /// Windows under a day, alerts, scrapes; under `timeout`.
     Short,
-    /// Windows of a day and more, history; under `timeout_long`.
+    /// Windows of a day and more, history, who is on call; under `timeout_long`.
     Long,
 }
 
@@ -287,6 +287,10 @@ pub enum Want {
         /// When.
         between: Interval,
     },
+    /// Open incidents of a service that pages people.
+    Incidents,
+    /// Who is on call there, now and in the coming days.
+    OnCall,
 }
 
 impl Want {
@@ -294,7 +298,7 @@ impl Want {
     pub fn lane(&self) -> Lane {
         match self {
             Self::Counts { window, .. } if window.secs() >= 86_400 => Lane::Long,
-            Self::History { .. } | Self::Start { .. } => Lane::Long,
+            Self::History { .. } | Self::Start { .. } | Self::OnCall => Lane::Long,
             _ => Lane::Short,
         }
     }

@@ -1,6 +1,8 @@
 //! What the screen and the commands ask for: an act, which is journalled, or a look, which never is.
 
-use super::{Actor, IncidentId, SloId, Text};
+use std::time::Duration;
+
+use super::{Actor, Escalation, IncidentId, SloId, Text};
 
 /// Something a person wants.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +36,26 @@ pub enum Verb {
     },
     /// Give it back.
     Unacknowledge,
+    /// End it where it is kept.
+    Resolve {
+        /// How, in the responder's words.
+        note: Option<Text>,
+    },
+    /// Say something about it.
+    Note {
+        /// What.
+        note: Text,
+    },
+    /// Hold it for a while, after which it is nobody's again.
+    Snooze {
+        /// How long.
+        span: Duration,
+    },
+    /// Hand it to others.
+    Escalate {
+        /// To whom.
+        to: Escalation,
+    },
 }
 
 /// What can be looked at beyond what every poll brings.

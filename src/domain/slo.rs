@@ -37,8 +37,11 @@ impl Objective {
     ///
     /// Computed from the decimal the objective was written as, so that 99.9 % leaves exactly the double nearest to 0.001.
     pub fn budget(self) -> f64 {
+        const DECIMALS: f64 = 1e12;
         let raw = 1.0 - self.0;
-        format!("{raw:.12}").parse().ok().filter(|b| *b > 0.0).unwrap_or(raw)
+        // Two whole numbers below 2^53: their quotient is the double nearest to the decimal.
+        let written = (raw * DECIMALS).round() / DECIMALS;
+        if written > 0.0 { written } else { raw }
     }
 }
 
@@ -208,6 +211,10 @@ mod tests {
         }
         let budget = |text: &str| text.parse::<Objective>().unwrap().budget().to_bits();
         assert_eq!([budget("99.9%"), budget("99.99%")], [0.001_f64.to_bits(), 0.0001_f64.to_bits()]);
+        for n in 1..100_000_u32 {
+            let left = 100_000 - n;
+            assert_eq!(budget(&format!("{}.{:03}%", n / 1_000, n % 1_000)), format!("{left}e-5").parse::<f64>().unwrap().to_bits());
+        }
     }
 
     #[test]

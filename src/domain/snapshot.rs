@@ -9,8 +9,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BurnRate, Definition, Duty, Entry, Episode, EventCounts, Grade, Group, Incident, IncidentId, Labels, Lane, Link, Objective, SloId,
-    SourceName, Text, Thread, Want, Window,
+    BurnRate, Definition, Duty, Entry, Episode, EventCounts, Grade, Group, Incident, IncidentId, Labels, Lane, Link, Objective,
+    OnCallEntry, PagedIncident, SloId, SourceName, Text, Thread, Want, Window,
 };
 
 /// Why a source gave no answer, by what can be done about it.
@@ -127,6 +127,10 @@ pub enum Answer {
     Scraped(Vec<Scraped>),
     /// To [`Want::Duties`]: those that touch the time asked for.
     Duties(Vec<Duty>),
+    /// To [`Want::Incidents`].
+    Incidents(Vec<PagedIncident>),
+    /// To [`Want::OnCall`].
+    OnCall(Vec<OnCallEntry>),
 }
 
 /// Counts at some times; `None` where there is no sample.
@@ -265,12 +269,18 @@ pub struct Snapshot {
     pub latest: Vec<Arc<Entry>>,
     /// What Alertmanagers said last, by source.
     pub alerts: BTreeMap<SourceName, Arc<Alerts>>,
+    /// Open incidents of services that page people, by source.
+    pub paged: BTreeMap<SourceName, Arc<Vec<PagedIncident>>>,
+    /// Who is on call, by the source that tells it.
+    pub on_call: BTreeMap<SourceName, Arc<Vec<OnCallEntry>>>,
     /// What the store is like.
     pub store: StoreState,
     /// Refusals and such, newest last; the screen shows each once.
     pub toasts: Vec<Toast>,
     /// Since when nothing has been burning; `None` while something is, or if that is not known.
     pub calm_since: Option<DateTime<Utc>>,
+    /// Until when no SLO will stand otherwise by the passing of time alone; `None` if that is not known.
+    pub steady_until: Option<DateTime<Utc>>,
 }
 
 /// Everything in one word; the worst wins.
@@ -459,9 +469,12 @@ impl Snapshot {
             threads: BTreeMap::new(),
             latest: Vec::new(),
             alerts: BTreeMap::new(),
+            paged: BTreeMap::new(),
+            on_call: BTreeMap::new(),
             store: StoreState::default(),
             toasts: Vec::new(),
             calm_since: None,
+            steady_until: None,
         }
     }
     /// The source of this name.
@@ -496,9 +509,9 @@ impl SloRow {
     pub fn period_counts(&self) -> Option<EventCounts> {
         self.figure(self.definition.period).and_then(|f| f.counts)
     }
-    /// Share of the budget left; `None` if nothing was counted, or if the SLO has no data.
+    /// Share of the budget left; `None` if nothing was counted, or if the SLO has no data, or if nobody has yet said whether it has any.
     pub fn budget_left(&self) -> Option<f64> {
-        if self.state == State::NoData {
+        if self.state == State::NoData || self.presence_as_of.is_none() {
             return None;
         }
         super::error_budget_remaining(&self.period_counts()?, self.objective)
@@ -581,8 +594,6 @@ pub struct StoreState {
     pub trouble: Option<Text>,
     /// Who polls.
     pub lease: LeaseView,
-    /// The command by which another cockpit joins, where that is worth showing.
-    pub join: Option<Text>,
 }
 
 /// Who polls.

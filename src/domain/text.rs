@@ -4,22 +4,22 @@
 //! become a visible placeholder. It is made once, at the door. [`Untrusted`] keeps the bytes as they came, for the wire only (a
 //! silence must name the label exactly); it has no `Display` and its `Debug` is cleaned.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// The longest text kept for the screen, in characters; longer ones are cut with `…`.
 pub const LONGEST: usize = 4_096;
 
-/// Text that is harmless on every terminal, in every log and in every document.
+/// Text that is harmless on every terminal, in every log and in every document. A clone shares its characters.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
-pub struct Text(String);
+pub struct Text(Arc<str>);
 
 impl Text {
     /// Clean `raw`: what could act on a terminal or deceive a reader becomes a visible placeholder.
     pub fn clean(raw: &str) -> Self {
-        Self(clean(raw).into_owned())
+        Self(clean(raw).into())
     }
     /// The cleaned characters.
     pub fn as_str(&self) -> &str {
@@ -57,14 +57,14 @@ impl<'de> Deserialize<'de> for Text {
     }
 }
 
-/// Text exactly as it came from outside, for sending back; show it with [`Untrusted::text`].
+/// Text exactly as it came from outside, for sending back; show it with [`Untrusted::text`]. A clone shares its characters.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Untrusted(String);
+pub struct Untrusted(Arc<str>);
 
 impl Untrusted {
     /// Take text as it came.
-    pub fn new(raw: impl Into<String>) -> Self {
+    pub fn new(raw: impl Into<Arc<str>>) -> Self {
         Self(raw.into())
     }
     /// The bytes as they came: for the wire and for comparing, never for a screen, a log or a shell.

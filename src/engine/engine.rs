@@ -29,9 +29,9 @@ use super::{
 use crate::{
     domain::{
         Act, ActId, Actor, Effect, Entry, Episode, Event, Grade, Lane, LeaseView, Outcome, Plan, Question, Reading, Request, SloId,
-        Snapshot, StoreState, Target, Text, Toast, What, Window,
+        Snapshot, SourceName, StoreState, Target, Text, Toast, What, Window,
     },
-    sources::Source,
+    sources::{Gives, Source},
     store::{ChangeWatch, Holder, Lease, Store, StoreError, changes},
 };
 
@@ -160,7 +160,7 @@ pub async fn act_once(setup: &Setup, snapshot: &Snapshot, act: &Act) -> Result<O
     let acting = Acting { plan: Arc::clone(&setup.plan), sources: setup.sources.clone(), store: Arc::clone(store), me: setup.me.clone() };
     let now = setup.clock.now();
     let entry = acting.decide(snapshot, act, &perform::act_id(now, random_bits()), now)?;
-    let asked = acting.ask(entry, act.seen)?;
+    let asked = acting.ask_patiently(entry, act.seen).await?;
     let ended = acting.carry_out(&asked, false, setup.clock.now()).await;
     Ok(match ended.map(|e| e.what) {
         Some(What::Ended { outcome }) => outcome,
@@ -168,12 +168,16 @@ pub async fn act_once(setup: &Setup, snapshot: &Snapshot, act: &Act) -> Result<O
     })
 }
 
+/// The longest period there is a budget for.
+fn longest(plan: &Plan) -> Window {
+    plan.definitions.iter().map(|d| d.period).max().unwrap_or(Window::days(30))
+}
+
 fn load_ledger(setup: &Setup, store: &Store) -> Ledger {
-    let longest = setup.plan.definitions.iter().map(|d| d.period).max().unwrap_or(Window::days(30));
-    let mut buckets = Vec::new();
-    drop(store.buckets(setup.clock.now() - longest.delta(), |b| buckets.push(b.clone())));
+    let since = setup.clock.now() - longest(&setup.plan).delta();
     let sources = setup.plan.sources.iter().filter(|s| s.kind == "scrape");
-    Ledger::load(buckets, sources.flat_map(|s| store.last_counters(&s.name).unwrap_or_default()).collect())
+    let counters = sources.flat_map(|s| store.last_counters(&s.name).unwrap_or_default()).collect();
+    Ledger::load(|take| drop(store.buckets(since, take)), counters)
 }
 
 fn grow(
@@ -223,6 +227,8 @@ struct Core {
     publish: watch::Sender<Arc<Snapshot>>,
     ledger: Ledger,
     epoch: Option<u64>,
+    /// When the lease was last looked after.
+    held_at: DateTime<Utc>,
     seq: u64,
     polls: watch::Sender<bool>,
     interest: watch::Sender<Interest>,
@@ -230,6 +236,7 @@ struct Core {
     visible: Vec<SloId>,
     written: BTreeMap<(SloId, Grade), Episode>,
     counted: HashMap<(crate::domain::DefinitionId, Window), DateTime<Utc>>,
+    expiries: BTreeMap<SourceName, Instant>,
     missing: Missing,
     in_flight: HashSet<ActId>,
     tried: HashMap<ActId, DateTime<Utc>>,
@@ -248,6 +255,7 @@ impl Core {
             publish,
             ledger: Ledger::default(),
             epoch: None,
+            held_at: compacted,
             seq: 0,
             polls: watch::channel(false).0,
             interest: watch::channel(Interest::default()).0,
@@ -255,6 +263,7 @@ impl Core {
             visible: Vec::new(),
             written: BTreeMap::new(),
             counted: HashMap::new(),
+            expiries: BTreeMap::new(),
             missing: Missing::default(),
             in_flight: HashSet::new(),
             tried: HashMap::new(),
@@ -274,16 +283,18 @@ impl Core {
         let beat = (pace(&self.setup.plan) / 3).clamp(Duration::from_millis(300), Duration::from_secs(5));
         let mut next_beat = Instant::now() + beat;
         loop {
+            let expiry = self.expiries.values().min().copied();
             tokio::select! {
                 _ = stop.recv() => break,
                 Some(request) = inbox.recv() => self.request(request, &done),
                 Some(polled) = polled.recv() => self.polled(polled),
                 Some((act, entry)) = ended.recv() => self.ended(entry, &act),
-                () = changed(watch.as_ref()) => self.catch_up(),
+                () = changed(watch.as_ref()) => self.woken(),
                 () = sleep_until(next_beat) => {
                     next_beat = Instant::now() + beat;
                     self.beat();
                 }
+                () = sleep_until(expiry.unwrap_or(next_beat)), if expiry.is_some() => self.tick(),
             }
             self.work(&done);
         }
@@ -307,7 +318,31 @@ impl Core {
     // ---- knowing
 
     fn take(&mut self, event: Event) {
+        if let Event::Read(reading) = &event {
+            self.expect(reading);
+        }
         self.snapshot = Arc::new(fold(&self.snapshot, &self.setup.plan, event, self.setup.clock.now()));
+    }
+
+    /// When the figures of a reading become stale, unless newer ones come.
+    fn expect(&mut self, reading: &Reading) {
+        let Some(row) = self.setup.plan.source(&reading.source) else { return };
+        let good = reading.parts.iter().filter(|p| p.outcome.is_ok()).map(|p| p.as_of);
+        let Some(newest) = good.max().filter(|_| reading.lane == Lane::Short) else { return };
+        let age = (self.setup.clock.now() - newest).to_std().unwrap_or_default();
+        let left = row.stale_after().saturating_sub(age) + Duration::from_millis(1);
+        self.expiries.insert(reading.source.clone(), Instant::now() + left);
+    }
+
+    /// Time passed: look at what that changes.
+    fn tick(&mut self) {
+        let now = Instant::now();
+        self.expiries.retain(|_, at| *at > now);
+        let old = Arc::clone(&self.snapshot);
+        self.take(Event::Tick);
+        if !alike(&old, &self.snapshot) {
+            self.show();
+        }
     }
 
     fn show(&self) {
@@ -335,6 +370,14 @@ impl Core {
         }
     }
 
+    /// Somebody wrote to the store. What a holder writes itself wakes it too, so it renews nothing here.
+    fn woken(&mut self) {
+        self.catch_up();
+        if self.epoch.is_none() {
+            self.lease();
+        }
+    }
+
     /// Read what other cockpits wrote.
     fn catch_up(&mut self) {
         let Some(store) = self.setup.store.clone() else { return };
@@ -348,13 +391,12 @@ impl Core {
                 }
             }
             if let Ok(episodes) = store.episodes(self.setup.clock.now() - TimeDelta::days(2)) {
-                let known: Vec<_> = self.snapshot.episodes.values().cloned().collect();
-                let news: Vec<_> = episodes.into_iter().filter(|e| !known.contains(e)).collect();
+                let known = |e: &Episode| self.snapshot.episodes.get(&(e.slo.clone(), e.grade)) == Some(e);
+                let news: Vec<_> = episodes.into_iter().filter(|e| !known(e)).collect();
                 if !news.is_empty() {
                     self.take(Event::Episodes(news));
                 }
             }
-            self.lease();
         }
         if self.snapshot.revision != before {
             self.show();
@@ -375,7 +417,8 @@ impl Core {
     fn spawn_pollers(&self, out: &mpsc::Sender<Polled>) {
         for source in &self.setup.sources {
             let Some(row) = self.setup.plan.source(source.name()).cloned() else { continue };
-            let lanes: &[Lane] = if source.gives() == crate::sources::Gives::Metrics { &[Lane::Short, Lane::Long] } else { &[Lane::Short] };
+            let both = matches!(source.gives(), Gives::Metrics | Gives::Incidents);
+            let lanes: &[Lane] = if both { &[Lane::Short, Lane::Long] } else { &[Lane::Short] };
             for lane in lanes {
                 let poller = Poller {
                     plan: Arc::clone(&self.setup.plan),
@@ -415,7 +458,11 @@ impl Core {
                         let _ = self.polls.send_replace(true);
                         LeaseView::Ours
                     }
-                    Ok(Lease::Theirs { name, .. }) => LeaseView::Theirs(name),
+                    Ok(Lease::Theirs { name, .. }) => {
+                        // It may have polled alone while the store could not be written.
+                        let _ = self.polls.send_replace(false);
+                        LeaseView::Theirs(name)
+                    }
                     Err(error) => {
                         // A store that cannot be written: watch alone, and say so.
                         let _ = self.polls.send_replace(true);
@@ -424,6 +471,7 @@ impl Core {
                 },
             },
         };
+        self.held_at = now;
         if self.snapshot.store.lease != view {
             let state = StoreState { lease: view, ..self.snapshot.store.clone() };
             self.take(Event::Store(state));
@@ -465,7 +513,9 @@ impl Core {
             };
             let (reading, growth) = grow(&mut self.ledger, &setup, row, &raw, &due);
             for part in &reading.parts {
-                if let crate::domain::Want::Counts { definition, window } = &part.want {
+                // A window in which nothing was found yet is looked at again next time: the first poll only sets the counters' marks.
+                let found = matches!(&part.outcome, Ok(crate::domain::Answer::Counts(rows)) if !rows.is_empty());
+                if let (true, crate::domain::Want::Counts { definition, window }) = (found, &part.want) {
                     self.counted.insert((definition.clone(), *window), at);
                 }
             }
@@ -518,28 +568,36 @@ impl Core {
     fn look(&mut self) {
         let interest = Interest::of(&self.snapshot, &self.visible);
         self.interest.send_if_modified(|old| {
-            let news = *old != interest && interest != Interest::default();
+            let urgent = interest.is_urgent(old);
             *old = interest;
-            news
+            urgent
         });
     }
 
     fn beat(&mut self) {
         self.lease();
-        let old = Arc::clone(&self.snapshot);
-        self.take(Event::Tick);
-        if !alike(&old, &self.snapshot) {
-            self.show();
-        }
+        // What the watch on the store has missed, or all of it where the system gives none.
+        self.catch_up();
+        self.tick();
+        self.compact();
+    }
+
+    /// What is old becomes coarser in the store and, where there is none, is forgotten.
+    fn compact(&mut self) {
         let now = self.setup.clock.now();
-        if let (Some(store), Some(epoch)) = (self.setup.store.clone(), self.epoch)
-            && now - self.compacted > TimeDelta::minutes(10)
-        {
-            self.compacted = now;
-            if store.compact(epoch, now, KEEP).is_ok() {
-                self.ledger = load_ledger(&self.setup, &store);
-            }
+        if now - self.compacted <= TimeDelta::minutes(10) {
+            return;
         }
+        match (self.setup.store.clone(), self.epoch) {
+            (None, _) => self.ledger.forget(now - longest(&self.setup.plan).delta()),
+            (Some(store), Some(epoch)) => {
+                if store.compact(epoch, now, KEEP).is_ok() {
+                    self.ledger = load_ledger(&self.setup, &store);
+                }
+            }
+            (Some(_), None) => return,
+        }
+        self.compacted = now;
     }
 
     // ---- acting
@@ -618,6 +676,11 @@ impl Core {
 
     /// What the lease holder does of itself.
     fn work(&mut self, done: &mpsc::UnboundedSender<Ended>) {
+        // Whoever was stopped for longer than the lease lasts may have been replaced meanwhile, and must ask before it acts again.
+        let unseen = self.setup.clock.now() - self.held_at;
+        if self.epoch.is_some() && unseen.to_std().is_ok_and(|unseen| unseen > ttl(&self.setup.plan)) {
+            self.lease();
+        }
         if self.epoch.is_none() || self.setup.plan.read_only {
             return;
         }
@@ -648,7 +711,7 @@ impl Core {
             return;
         }
         let over = self.snapshot.incident(&asked.subject).is_none();
-        let ours = matches!(&asked.what, What::Asked { effect: Effect::Acknowledge { target: Target::Alertmanager { .. }, .. } });
+        let ours = matches!(&asked.what, What::Asked { effect: Effect::Acknowledge { target, .. } } if *target != Target::Journal);
         if over && ours && now - asked.at > TimeDelta::minutes(5) {
             let why = Text::from("the alert cleared before it could be delivered");
             let what = What::Ended { outcome: Outcome::Failed { why, retry: false } };
@@ -667,6 +730,10 @@ fn sentence(snapshot: &Snapshot, entry: &Entry, outcome: &Outcome) -> (bool, Str
         Effect::Acknowledge { .. } => "acknowledged",
         Effect::Extend { .. } => "extended",
         Effect::Release { .. } => "given back",
+        Effect::Resolve { .. } => "resolved",
+        Effect::Note { .. } => "noted",
+        Effect::Snooze { .. } => "snoozed",
+        Effect::Escalate { .. } => "escalated",
     });
     match outcome {
         Outcome::Done { receipt } => {
@@ -681,9 +748,9 @@ fn sentence(snapshot: &Snapshot, entry: &Entry, outcome: &Outcome) -> (bool, Str
 
 /// Whether nothing that a person could see is different.
 fn alike(a: &Snapshot, b: &Snapshot) -> bool {
-    let states = |s: &Snapshot| s.slos.iter().map(|r| r.state).collect::<Vec<_>>();
-    let sources = |s: &Snapshot| s.sources.iter().map(|r| r.state).collect::<Vec<_>>();
-    a.verdict == b.verdict && sources(a) == sources(b) && a.incidents == b.incidents && states(a) == states(b)
+    let slos = || a.slos.len() == b.slos.len() && a.slos.iter().zip(&b.slos).all(|(a, b)| Arc::ptr_eq(a, b) || a.state == b.state);
+    let sources = a.sources.iter().map(|r| r.state).eq(b.sources.iter().map(|r| r.state));
+    a.verdict == b.verdict && sources && a.incidents == b.incidents && slos()
 }
 
 /// A watch on what other processes write; `None` where the system has none to give, and then the beat looks.
@@ -706,3 +773,6 @@ async fn changed(watch: Option<&AsyncFd<ChangeWatch>>) {
         Err(_) => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

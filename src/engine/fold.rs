@@ -4,18 +4,20 @@
 //! zero. Alerts of our own are episodes: opened when a rule begins to fire, closed only by fresh figures that say so.
 
 mod incidents;
+mod paged;
 
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
+    time::Duration,
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::domain::{
-    Alerts, Answer, Cell, Definition, DefinitionId, Entry, Episode, Event, EventCounts, Fault, FaultClass, Figure, Freshness, Grade, Group,
-    GroupCounts, History, Lane, Part, Plan, Points, Reading, RuleState, SloRow, Snapshot, SourcePlan, SourceRow, State, Text, Verdict,
-    Want,
+    Alerts, Answer, BurnRate, Cell, Definition, DefinitionId, Entry, Episode, Event, EventCounts, Fault, FaultClass, Figure, Freshness,
+    Grade, Group, GroupCounts, History, Lane, Part, Plan, Points, Reading, Rule, RuleState, SloRow, Snapshot, SourceName, SourcePlan,
+    SourceRow, State, Text, Verdict, Want, Window,
 };
 
 /// Journal entries kept for the screen.
@@ -28,8 +30,11 @@ pub fn fold(previous: &Snapshot, plan: &Plan, event: Event, now: DateTime<Utc>) 
     let mut next = previous.clone();
     next.at = now;
     next.revision += 1;
+    if previous.at > now + SET_BACK {
+        forget_future(&mut next, now);
+    }
     match event {
-        Event::Read(reading) => read(&mut next, plan, &reading, now),
+        Event::Read(reading) => read(&mut next, previous, plan, &reading, now),
         Event::Waiting(source, until) => {
             if let Some(row) = next.sources.iter_mut().find(|s| s.name == source) {
                 row.next_try = Some(until);
@@ -49,6 +54,22 @@ pub fn fold(previous: &Snapshot, plan: &Plan, event: Event, now: DateTime<Utc>) 
     next
 }
 
+/// A clock that goes back by more than this was set back.
+const SET_BACK: TimeDelta = TimeDelta::seconds(5);
+
+/// Ages cannot be told of what lies in the future, once the clock has been set back: it is as if it had not been asked yet.
+fn forget_future(next: &mut Snapshot, now: DateTime<Utc>) {
+    let future = |at: DateTime<Utc>| at > now + SET_BACK;
+    for row in &mut next.slos {
+        if row.presence_as_of.is_some_and(future) || row.figures.iter().any(|(_, f)| future(f.as_of)) {
+            let row = Arc::make_mut(row);
+            row.presence_as_of = row.presence_as_of.filter(|at| !future(*at));
+            row.figures.retain(|(_, f)| !future(f.as_of));
+        }
+    }
+    next.steady_until = None;
+}
+
 /// What follows from everything together: freshness, states, order, incidents, verdict.
 fn settle(next: &mut Snapshot, previous: &Snapshot, plan: &Plan, now: DateTime<Utc>) {
     for row in &mut next.sources {
@@ -56,21 +77,9 @@ fn settle(next: &mut Snapshot, previous: &Snapshot, plan: &Plan, now: DateTime<U
             row.state = freshness(row, source, now);
         }
     }
-    let mut moved = next.slos.len() != previous.slos.len();
-    for row in &mut next.slos {
-        let state = state(row, plan, now);
-        if state != row.state {
-            let row = Arc::make_mut(row);
-            row.state = state;
-            row.absent_since = match state {
-                State::NoTraffic => idle_since(row),
-                State::NoData | State::Stale => row.absent_since,
-                _ => None,
-            };
-            moved = true;
-        }
-    }
-    if moved {
+    // Time alone changes nothing before this; after it, after a reading and after a clock that went back all is looked at.
+    let steady = previous.at <= now && next.steady_until.is_some_and(|until| now <= until);
+    if !steady && stand(next, plan, now) || next.slos.len() != previous.slos.len() {
         sort(&mut next.slos);
     }
     next.incidents = incidents::incidents(next, plan, now);
@@ -90,26 +99,31 @@ fn freshness(row: &SourceRow, plan: &SourcePlan, now: DateTime<Utc>) -> Freshnes
 
 // ---- readings
 
-fn read(next: &mut Snapshot, plan: &Plan, reading: &Reading, now: DateTime<Utc>) {
+fn read(next: &mut Snapshot, previous: &Snapshot, plan: &Plan, reading: &Reading, now: DateTime<Utc>) {
     let Some(source) = plan.source(&reading.source) else { return };
-    let mut index = Index::new(&next.slos);
+    let mut index = Index::new(plan, previous, &source.name);
+    if !index.0.is_empty() {
+        next.steady_until = None;
+    }
     let mut heartbeat_missing = false;
-    for part in &reading.parts {
+    // Presence last: it speaks of every group that the counts have made known, also by leaving it out.
+    let (presences, others): (Vec<&Part>, Vec<&Part>) = reading.parts.iter().partition(|p| matches!(p.want, Want::Presence { .. }));
+    for part in others.into_iter().chain(presences) {
         let Ok(answer) = &part.outcome else { continue };
         match (answer, &part.want) {
             (Answer::Counts(rows), Want::Counts { definition, window }) => {
-                if let Some(definition) = plan.definition(definition) {
-                    counts(next, &mut index, definition, *window, rows, part);
+                if let Some(places) = index.of(definition) {
+                    counts(&mut next.slos, places, *window, rows, part);
                 }
             }
             (Answer::Presence(rows), Want::Presence { definition }) => {
-                if let Some(definition) = plan.definition(definition) {
-                    presence(next, &mut index, definition, rows, part.as_of);
+                if let Some(places) = index.of(definition) {
+                    presence(&mut next.slos, places, rows, part.as_of);
                 }
             }
             (Answer::History(rows), Want::History { definition, groups, .. }) => {
-                if let Some(definition) = plan.definition(definition) {
-                    history(next, &mut index, definition, groups, rows);
+                if let Some(places) = index.of(definition) {
+                    history(&mut next.slos, places, groups, rows);
                 }
             }
             (Answer::Start(since), Want::Start { definition, group, grade }) => {
@@ -124,39 +138,66 @@ fn read(next: &mut Snapshot, plan: &Plan, reading: &Reading, now: DateTime<Utc>)
                 heartbeat_missing = alerts.heartbeat == Some(false);
                 next.alerts.insert(reading.source.clone(), Arc::new(Alerts::clone(alerts)));
             }
+            (Answer::Incidents(incidents), Want::Incidents) => {
+                next.paged.insert(reading.source.clone(), Arc::new(incidents.clone()));
+            }
+            (Answer::OnCall(entries), Want::OnCall) => {
+                next.on_call.insert(reading.source.clone(), Arc::new(entries.clone()));
+            }
             _ => {}
         }
     }
-    drop(index);
-    for definition in plan.definitions.iter().filter(|d| d.source == reading.source) {
-        rules(next, definition);
+    for places in index.0.values() {
+        rules(next, places);
     }
     if let Some(row) = next.sources.iter_mut().find(|s| s.name == source.name) {
         polled(row, reading, heartbeat_missing, now);
     }
 }
 
-/// Where each group's row stands; rows are made as groups appear.
-struct Index(HashMap<DefinitionId, HashMap<Group, usize>>);
+/// Where the rows of each definition of one source stand. It borrows its groups from the snapshot before, whose rows stand at the same places, and
+/// from the reading.
+struct Index<'a>(HashMap<&'a DefinitionId, Places<'a>>);
 
-impl Index {
-    fn new(rows: &[Arc<SloRow>]) -> Self {
-        let mut map: HashMap<_, HashMap<_, _>> = HashMap::new();
-        for (i, row) in rows.iter().enumerate() {
-            map.entry(row.definition.id.clone()).or_default().insert(row.group.clone(), i);
+/// Where each group's row of one definition stands; rows are made as groups appear.
+struct Places<'a> {
+    definition: &'a Arc<Definition>,
+    of: HashMap<&'a Group, usize>,
+}
+
+impl<'a> Index<'a> {
+    fn new(plan: &'a Plan, previous: &'a Snapshot, source: &SourceName) -> Self {
+        let places = |definition| Places { definition, of: HashMap::new() };
+        let mut index = Self(plan.definitions.iter().filter(|d| d.source == *source).map(|d| (&d.id, places(d))).collect());
+        let rows: &[_] = if index.0.is_empty() { &[] } else { &previous.slos };
+        for (at, row) in rows.iter().enumerate() {
+            if let Some(places) = index.0.get_mut(&row.definition.id) {
+                places.of.insert(&row.group, at);
+            }
         }
-        Self(map)
+        index
     }
-    fn row<'a>(&mut self, rows: &'a mut Vec<Arc<SloRow>>, definition: &Arc<Definition>, group: &Group) -> Option<&'a mut SloRow> {
-        let known = self.0.entry(definition.id.clone()).or_default();
-        let at = if let Some(at) = known.get(group) {
-            *at
-        } else {
-            rows.push(Arc::new(new_row(definition, group)));
-            known.insert(group.clone(), rows.len() - 1);
-            rows.len() - 1
-        };
+    fn of(&mut self, definition: &DefinitionId) -> Option<&mut Places<'a>> {
+        self.0.get_mut(definition)
+    }
+}
+
+impl<'a> Places<'a> {
+    fn row<'r>(&mut self, rows: &'r mut Vec<Arc<SloRow>>, group: &'a Group) -> Option<&'r mut SloRow> {
+        let at = *self.of.entry(group).or_insert(rows.len());
+        if at == rows.len() {
+            rows.push(Arc::new(new_row(self.definition, group)));
+        }
         rows.get_mut(at).map(Arc::make_mut)
+    }
+    /// Change those of its rows of which `which` holds, which it never does of one that was `answered`; each was at most once.
+    fn change(&self, rows: &mut [Arc<SloRow>], answered: usize, which: impl Fn(&SloRow) -> bool, change: impl Fn(&mut SloRow)) {
+        let left_out = answered < self.of.len();
+        for at in self.of.values().take_while(|_| left_out) {
+            if let Some(row) = rows.get_mut(*at).filter(|row| which(row)) {
+                change(Arc::make_mut(row));
+            }
+        }
     }
 }
 
@@ -178,42 +219,27 @@ fn new_row(definition: &Arc<Definition>, group: &Group) -> SloRow {
     }
 }
 
-fn of_definition<'a>(rows: &'a mut [Arc<SloRow>], id: &'a DefinitionId) -> impl Iterator<Item = &'a mut Arc<SloRow>> + 'a {
-    rows.iter_mut().filter(move |r| r.definition.id == *id)
-}
-
 /// Figures over one window. A group that the answer leaves out has none there any more.
-fn counts(
-    next: &mut Snapshot,
-    index: &mut Index,
-    definition: &Arc<Definition>,
-    window: crate::domain::Window,
-    rows: &[GroupCounts],
-    part: &Part,
-) {
+fn counts<'a>(slos: &mut Vec<Arc<SloRow>>, places: &mut Places<'a>, window: Window, rows: &'a [GroupCounts], part: &Part) {
+    let now = window == places.definition.shortest();
     for counted in rows {
-        let Some(row) = index.row(&mut next.slos, definition, &counted.group) else { continue };
-        let figure = Figure {
-            counts: counted.counts,
-            burn: counted.counts.and_then(|c| c.burn_rate(row.objective)),
-            as_of: part.as_of,
-            partial: counted.partial || part.partial.is_some(),
-        };
-        set_figure(row, window, figure);
+        let Some(row) = places.row(slos, &counted.group) else { continue };
+        let burn = counted.counts.and_then(|c| c.burn_rate(row.objective));
+        let partial = counted.partial || part.partial.is_some();
+        set_figure(row, window, Figure { counts: counted.counts, burn, as_of: part.as_of, partial });
         if counted.covered.is_some() {
             row.covered = counted.covered;
         }
-        if window == definition.shortest() {
-            mark(Arc::make_mut(&mut row.history), part.as_of, cell(counted.counts, row.objective));
+        let seen = cell(counted.counts, burn);
+        if now && !shows(&row.history, part.as_of, seen) {
+            mark(Arc::make_mut(&mut row.history), part.as_of, seen);
         }
     }
     let gone = |row: &SloRow| row.figure(window).is_some_and(|f| f.as_of < part.as_of);
-    for row in of_definition(&mut next.slos, &definition.id).filter(|r| gone(r)) {
-        Arc::make_mut(row).figures.retain(|(w, _)| *w != window);
-    }
+    places.change(slos, rows.len(), gone, |row| row.figures.retain(|(w, _)| *w != window));
 }
 
-fn set_figure(row: &mut SloRow, window: crate::domain::Window, figure: Figure) {
+fn set_figure(row: &mut SloRow, window: Window, figure: Figure) {
     match row.figures.binary_search_by_key(&window, |(w, _)| *w) {
         // An answer that was overtaken by a newer one changes nothing.
         Ok(at) => {
@@ -228,26 +254,31 @@ fn set_figure(row: &mut SloRow, window: crate::domain::Window, figure: Figure) {
 }
 
 /// Which groups have samples, and of when. A group without any has no data, and that since its last one.
-fn presence(next: &mut Snapshot, index: &mut Index, definition: &Arc<Definition>, rows: &[(Group, DateTime<Utc>)], as_of: DateTime<Utc>) {
+fn presence<'a>(slos: &mut Vec<Arc<SloRow>>, places: &mut Places<'a>, rows: &'a [(Group, DateTime<Utc>)], as_of: DateTime<Utc>) {
     for (group, sampled) in rows {
-        let Some(row) = index.row(&mut next.slos, definition, group) else { continue };
+        let Some(row) = places.row(slos, group) else { continue };
         row.last_sample = Some(*sampled);
         row.presence_as_of = Some(as_of);
     }
-    for row in of_definition(&mut next.slos, &definition.id).filter(|r| r.presence_as_of.is_none_or(|p| p < as_of)) {
-        let row = Arc::make_mut(row);
-        if let Some(last) = row.last_sample.take() {
-            row.absent_since = Some(last);
-        }
+    let left_out = |row: &SloRow| row.presence_as_of.is_none_or(|p| p < as_of);
+    places.change(slos, rows.len(), left_out, |row| {
+        row.absent_since = row.last_sample.take().or(row.absent_since);
         row.presence_as_of = Some(as_of);
+    });
+}
+
+fn cell(counts: Option<EventCounts>, burn: Option<BurnRate>) -> Cell {
+    match (counts, burn) {
+        (None, _) => Cell::Gap,
+        (Some(_), None) => Cell::NoTraffic,
+        (Some(_), Some(burn)) => Cell::Burn(burn.0 as f32),
     }
 }
 
-fn cell(counts: Option<EventCounts>, objective: crate::domain::Objective) -> Cell {
-    match counts {
-        None => Cell::Gap,
-        Some(counts) => counts.burn_rate(objective).map_or(Cell::NoTraffic, |b| Cell::Burn(b.0 as f32)),
-    }
+/// Whether what was seen at `at` is in its cell already, as it mostly is.
+fn shows(history: &History, at: DateTime<Utc>, seen: Cell) -> bool {
+    let place = usize::try_from((at.timestamp() - history.start).div_euclid(History::CELL)).ok();
+    place.and_then(|place| history.cells.get(place)).is_some_and(|cell| worse(*cell, seen) == *cell)
 }
 
 /// Put what was seen at `at` into its cell; the worst of a cell stays.
@@ -290,47 +321,46 @@ fn worse(a: Cell, b: Cell) -> Cell {
 }
 
 /// A fetched past fills the cells in which nothing was seen yet.
-fn history(next: &mut Snapshot, index: &mut Index, definition: &Arc<Definition>, asked: &[Group], rows: &[(Group, Points)]) {
+fn history<'a>(slos: &mut Vec<Arc<SloRow>>, places: &mut Places<'a>, asked: &[Group], rows: &'a [(Group, Points)]) {
     for (group, points) in rows {
-        let Some(row) = index.row(&mut next.slos, definition, group) else { continue };
+        let Some(row) = places.row(slos, group) else { continue };
         let objective = row.objective;
         let kept = Arc::make_mut(&mut row.history);
         for (at, counts) in points {
-            mark(kept, *at, cell(*counts, objective));
+            mark(kept, *at, cell(*counts, counts.and_then(|c| c.burn_rate(objective))));
         }
         kept.filled = true;
     }
-    let asked = |row: &SloRow| asked.is_empty() || asked.contains(&row.group);
-    for row in of_definition(&mut next.slos, &definition.id).filter(|r| !r.history.filled && asked(r)) {
-        Arc::make_mut(&mut Arc::make_mut(row).history).filled = true;
-    }
+    let lacking = |row: &SloRow| !row.history.filled && (asked.is_empty() || asked.contains(&row.group));
+    places.change(slos, rows.len(), lacking, |row| Arc::make_mut(&mut row.history).filled = true);
 }
 
 // ---- rules and episodes
 
 /// What the rules of a definition say of each of its SLOs, and the episodes that begin or end by it.
-fn rules(next: &mut Snapshot, definition: &Arc<Definition>) {
-    for row in &mut next.slos {
-        if row.definition.id != definition.id {
-            continue;
-        }
-        let said: Vec<RuleState> = definition.rules.iter().map(|rule| RuleState { firing: fires(row, rule) }).collect();
-        let was = row.rules.clone();
-        if said != was {
-            Arc::make_mut(row).rules.clone_from(&said);
-        }
+fn rules(next: &mut Snapshot, places: &Places<'_>) {
+    let rules = &places.definition.rules;
+    let mut said: Vec<RuleState> = Vec::with_capacity(rules.len());
+    for at in places.of.values() {
+        let Some(row) = next.slos.get_mut(*at) else { continue };
+        said.clear();
+        said.extend(rules.iter().map(|rule| RuleState { firing: fires(row, rule) }));
         for grade in [Grade::Page, Grade::Ticket] {
-            let of_grade = |states: &[RuleState]| {
-                let firing: Vec<_> =
-                    states.iter().zip(&definition.rules).filter(|(_, r)| r.grade == grade).map(|(s, _)| s.firing).collect();
-                if firing.contains(&Some(true)) { Some(true) } else { firing.iter().all(|f| *f == Some(false)).then_some(false) }
-            };
-            episode(&mut next.episodes, row, grade, of_grade(&was), of_grade(&said));
+            episode(&mut next.episodes, row, grade, of_grade(rules, &row.rules, grade), of_grade(rules, &said, grade));
+        }
+        if said != row.rules {
+            Arc::make_mut(row).rules.clone_from(&said);
         }
     }
 }
 
-fn fires(row: &SloRow, rule: &crate::domain::Rule) -> Option<bool> {
+/// What the rules of one grade say together: one that fires is enough, and only all can say that none does.
+fn of_grade(rules: &[Rule], said: &[RuleState], grade: Grade) -> Option<bool> {
+    let mut firing = said.iter().zip(rules).filter(|(_, r)| r.grade == grade).map(|(s, _)| s.firing);
+    if firing.clone().any(|f| f == Some(true)) { Some(true) } else { firing.all(|f| f == Some(false)).then_some(false) }
+}
+
+fn fires(row: &SloRow, rule: &Rule) -> Option<bool> {
     let short = row.figure(rule.short)?;
     let enough = short.counts.is_some_and(|c| c.total >= row.definition.min_events);
     rule.fires(row.burn(rule.long), short.burn).map(|fires| fires && enough)
@@ -402,12 +432,54 @@ fn heartbeat(row: &SourceRow) -> Fault {
 
 // ---- states
 
-/// How an SLO stands at `now`.
-fn state(row: &SloRow, plan: &Plan, now: DateTime<Utc>) -> State {
+/// Work out anew how each SLO stands, and until when that holds by itself. Tells whether any stands otherwise than before.
+fn stand(next: &mut Snapshot, plan: &Plan, now: DateTime<Utc>) -> bool {
+    let mut moved = false;
+    let mut ages = Ages { now, steady_until: DateTime::<Utc>::MAX_UTC };
+    for row in &mut next.slos {
+        let state = state(row, plan, &mut ages);
+        if state == State::NoTraffic
+            && row.absent_since.is_none()
+            && let Some(since) = idle_since(row)
+        {
+            Arc::make_mut(row).absent_since = Some(since);
+        }
+        if state != row.state {
+            let row = Arc::make_mut(row);
+            row.state = state;
+            row.absent_since = match state {
+                State::NoTraffic => idle_since(row),
+                State::NoData | State::Stale => row.absent_since,
+                _ => None,
+            };
+            moved = true;
+        }
+    }
+    next.steady_until = Some(ages.steady_until);
+    moved
+}
+
+/// Compares ages with limits, and remembers when the first of those that are within theirs will have passed it.
+struct Ages {
+    now: DateTime<Utc>,
+    steady_until: DateTime<Utc>,
+}
+
+impl Ages {
+    fn older(&mut self, at: DateTime<Utc>, limit: Duration) -> bool {
+        let end = TimeDelta::from_std(limit).ok().and_then(|limit| at.checked_add_signed(limit)).unwrap_or(DateTime::<Utc>::MAX_UTC);
+        if end >= self.now {
+            self.steady_until = self.steady_until.min(end);
+        }
+        end < self.now
+    }
+}
+
+/// How an SLO stands now.
+fn state(row: &SloRow, plan: &Plan, ages: &mut Ages) -> State {
     let Some(source) = plan.source(&row.definition.source) else { return State::Unknown };
-    let older = |at: DateTime<Utc>, limit: std::time::Duration| (now - at).to_std().is_ok_and(|age| age > limit);
     let Some(presence) = row.presence_as_of else { return State::Unknown };
-    if older(presence, source.stale_after()) {
+    if ages.older(presence, source.stale_after()) {
         return State::Stale;
     }
     let Some(sampled) = row.last_sample else { return State::NoData };
@@ -415,7 +487,7 @@ fn state(row: &SloRow, plan: &Plan, now: DateTime<Utc>) -> State {
         return State::Stale;
     }
     let Some(current) = row.now() else { return State::Unknown };
-    if older(current.as_of, source.stale_after()) {
+    if ages.older(current.as_of, source.stale_after()) {
         return State::Stale;
     }
     match row.firing() {
@@ -434,33 +506,41 @@ fn state(row: &SloRow, plan: &Plan, now: DateTime<Utc>) -> State {
     if windows.clone().any(|w| row.figure(w).is_none_or(|f| f.burn.is_none())) {
         return State::Unknown;
     }
-    if windows.any(|w| row.figure(w).is_some_and(|f| older(f.as_of, source.figure_stale_after(w)))) {
+    if windows.any(|w| row.figure(w).is_some_and(|f| ages.older(f.as_of, source.figure_stale_after(w)))) {
         return State::Stale;
     }
     State::Ok
 }
 
-/// Since when no event has happened, as far back as the sparkline and the longer windows tell.
+/// Since when no event has happened, as far back as the sparkline and the longer windows tell. A window tells no more than was seen of
+/// it: as long as nobody said how much that is, only the sparkline counts.
 fn idle_since(row: &SloRow) -> Option<DateTime<Utc>> {
     let idle = |f: &Figure| f.counts.is_some_and(|c| c.total <= 0.0);
+    let seen = row.covered.map(|share| TimeDelta::seconds((row.definition.period.secs_f64() * share) as i64));
+    let first_seen = row.now().zip(seen).map(|(f, seen)| f.as_of - seen);
     let windows = row.figures.iter().take_while(|(_, f)| idle(f)).last().map(|(w, f)| f.as_of - w.delta());
+    let windows = windows.filter(|_| first_seen.is_some());
     let quiet = row.history.cells.iter().rev().take_while(|c| **c == Cell::NoTraffic).count();
     let first = row.history.cells.len().saturating_sub(quiet) as i64 * History::CELL + row.history.start;
     let cells = DateTime::from_timestamp(first, 0).filter(|_| quiet > 0);
-    [windows, cells].into_iter().flatten().min()
+    let since = [windows, cells].into_iter().flatten().min()?;
+    Some(first_seen.map_or(since, |first| since.max(first)))
 }
 
 /// Worst first: by state; within a state the fastest burn, and where nothing burns the least budget.
-fn sort(rows: &mut [Arc<SloRow>]) {
+fn sort(rows: &mut Vec<Arc<SloRow>>) {
     let weight = |row: &SloRow| match row.state {
         State::Critical => -row.now().and_then(|f| f.burn).map_or(0.0, |b| b.0),
         _ => row.budget_left().unwrap_or(f64::INFINITY),
     };
-    rows.sort_by(|a, b| b.state.cmp(&a.state).then_with(|| weight(a).total_cmp(&weight(b))).then_with(|| a.id.cmp(&b.id)));
+    let mut weighed: Vec<_> = rows.drain(..).map(|row| (row.state, weight(&row), row)).collect();
+    weighed.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.total_cmp(&b.1)).then_with(|| a.2.id.cmp(&b.2.id)));
+    rows.extend(weighed.into_iter().map(|(_, _, row)| row));
 }
 
 fn verdict(next: &Snapshot) -> Verdict {
-    let slos = next.slos.iter().map(|r| match r.state {
+    // The worst is the first.
+    let slos = next.slos.first().map(|r| match r.state {
         State::Critical => Verdict::Critical,
         State::Warning => Verdict::Warning,
         State::Stale | State::NoData | State::Unknown => Verdict::Unknown,
@@ -472,7 +552,7 @@ fn verdict(next: &Snapshot) -> Verdict {
         crate::domain::Severity::P3 => Verdict::Warning,
         _ => Verdict::Ok,
     });
-    slos.chain(sources).chain(incidents).max().unwrap_or(Verdict::Unknown)
+    slos.into_iter().chain(sources).chain(incidents).max().unwrap_or(Verdict::Unknown)
 }
 
 fn calm_since(next: &Snapshot, previous: &Snapshot, now: DateTime<Utc>) -> Option<DateTime<Utc>> {

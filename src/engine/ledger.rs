@@ -24,7 +24,7 @@ use crate::{
 /// All buckets of the scraped sources, and the counters as they stood last.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
-    groups: BTreeMap<(DefinitionId, Group), Vec<Span>>,
+    groups: BTreeMap<DefinitionId, BTreeMap<Group, Vec<Span>>>,
     targets: HashMap<Text, Standing>,
 }
 
@@ -34,10 +34,11 @@ struct Standing {
     values: HashMap<String, f64>,
 }
 
-/// A bucket without its name.
+/// A bucket without its name, from one microsecond since 1970 to another: a month of them is summed every half minute.
 #[derive(Clone, Copy, Debug)]
 struct Span {
-    time: Interval,
+    from: i64,
+    to: i64,
     counts: EventCounts,
     gap: bool,
 }
@@ -50,46 +51,43 @@ pub struct Growth {
     /// The counters as they stand now, to be stored with them.
     pub counters: Vec<LastCounters>,
     /// Groups with samples, and of when.
-    pub present: BTreeMap<(DefinitionId, Group), DateTime<Utc>>,
+    pub present: BTreeMap<DefinitionId, BTreeMap<Group, DateTime<Utc>>>,
 }
 
 impl Ledger {
-    /// Begin with what is stored.
-    pub fn load(buckets: Vec<Bucket>, counters: Vec<LastCounters>) -> Self {
+    /// Begin with what is stored: the buckets that `show` shows, whose order does not matter, and the counters as they stood last.
+    pub fn load(show: impl FnOnce(&mut dyn FnMut(&Bucket)), counters: Vec<LastCounters>) -> Self {
         let mut ledger = Self::default();
-        ledger.reload(buckets);
+        show(&mut |bucket| ledger.push(bucket));
+        for spans in ledger.groups.values_mut().flat_map(BTreeMap::values_mut) {
+            spans.sort_by_key(|s| s.to);
+        }
         for last in counters {
             ledger.targets.insert(last.target, Standing { at: last.at, values: last.series.into_iter().collect() });
         }
         ledger
     }
 
-    /// Take the buckets anew, as the store has merged them.
-    pub fn reload(&mut self, buckets: Vec<Bucket>) {
-        self.groups.clear();
-        for bucket in buckets {
-            self.push(&bucket);
-        }
-        for spans in self.groups.values_mut() {
-            spans.sort_by_key(|s| s.time.to);
-        }
-    }
-
     fn push(&mut self, bucket: &Bucket) {
         let span = Span {
-            time: Interval { from: bucket.from, to: bucket.to },
+            from: bucket.from.timestamp_micros(),
+            to: bucket.to.timestamp_micros(),
             counts: EventCounts { bad: bucket.bad, total: bucket.total },
             gap: bucket.gap,
         };
-        self.groups.entry((bucket.definition.clone(), bucket.group.clone())).or_default().push(span);
+        match self.groups.get_mut(&bucket.definition).and_then(|groups| groups.get_mut(&bucket.group)) {
+            Some(spans) => spans.push(span),
+            None => _ = self.groups.entry(bucket.definition.clone()).or_default().insert(bucket.group.clone(), vec![span]),
+        }
     }
 
     /// What grew since the polls before.
     pub fn grow(&mut self, plan: &Plan, source: &SourcePlan, scraped: &[Scraped]) -> Growth {
         let mut growth = Growth::default();
+        let mut places = Places::new();
         for target in scraped {
             if let Ok(samples) = &target.samples {
-                self.target(plan, source, target, samples, &mut growth);
+                self.target(plan, source, target, samples, (&mut growth, &mut places));
             }
         }
         for bucket in &growth.buckets {
@@ -98,7 +96,14 @@ impl Ledger {
         growth
     }
 
-    fn target(&mut self, plan: &Plan, source: &SourcePlan, target: &Scraped, samples: &[Counter], growth: &mut Growth) {
+    fn target(
+        &mut self,
+        plan: &Plan,
+        source: &SourcePlan,
+        target: &Scraped,
+        samples: &[Counter],
+        (growth, places): (&mut Growth, &mut Places),
+    ) {
         let before = self.targets.get(&target.target).filter(|b| b.at < target.at);
         let mut sums: BTreeMap<(DefinitionId, Group), Sides> = BTreeMap::new();
         for counter in samples {
@@ -110,10 +115,11 @@ impl Ledger {
             sums.entry(key).or_default().add(counter, grown);
         }
         for (key, sides) in sums {
-            growth.present.insert(key.clone(), target.at);
+            growth.present.entry(key.0.clone()).or_default().insert(key.1.clone(), target.at);
             let (Some(before), Some(definition)) = (before, plan.definition(&key.0)) else { continue };
             if let Some(counts) = sides.counts(definition) {
-                add(&mut growth.buckets, key, Interval { from: before.at, to: target.at }, counts, source);
+                let time = Interval { from: before.at, to: target.at };
+                add(&mut growth.buckets, places, bucket(key, time, counts, source));
             }
         }
         let values: Vec<(String, f64)> = samples.iter().map(|c| (c.series.clone(), c.value)).collect();
@@ -124,8 +130,8 @@ impl Ledger {
     /// Counts of every group of a definition over the window that ends at `now`. Groups without any bucket in it are left out.
     pub fn counts(&self, definition: &Definition, window: Window, now: DateTime<Utc>) -> Vec<GroupCounts> {
         let time = window.until(now);
-        let of = self.groups.iter().filter(|((d, _), _)| *d == definition.id);
-        of.filter_map(|((_, group), spans)| sum(spans, &time).map(|s| s.named(group, window == definition.period, &time))).collect()
+        let groups = self.groups.get(&definition.id).into_iter().flatten();
+        groups.filter_map(|(group, spans)| sum(spans, &time).map(|s| s.named(group, window == definition.period, &time))).collect()
     }
 
     /// The sparkline's past: counts over the shortest window at each cell's end.
@@ -134,15 +140,17 @@ impl Ledger {
         let ends = (0..History::KEEP as i64).rev().filter_map(|i| DateTime::from_timestamp(last - i * History::CELL, 0));
         let ends: Vec<_> = ends.collect();
         let window = definition.shortest();
-        let of = self.groups.iter().filter(|((d, _), _)| *d == definition.id);
         let points = |spans: &[Span]| ends.iter().map(|at| (*at, sum(spans, &window.until(*at)).map(|s| s.counts))).collect();
-        of.map(|((_, group), spans)| (group.clone(), points(spans))).collect()
+        self.groups.get(&definition.id).into_iter().flatten().map(|(group, spans)| (group.clone(), points(spans))).collect()
     }
 
     /// Forget what lies before `before`; without a store nothing else bounds the ledger.
     pub fn forget(&mut self, before: DateTime<Utc>) {
-        for spans in self.groups.values_mut() {
-            spans.retain(|s| s.time.to > before);
+        for groups in self.groups.values_mut() {
+            groups.retain(|_, spans| {
+                spans.retain(|s| s.to > before.timestamp_micros());
+                !spans.is_empty()
+            });
         }
     }
 }
@@ -174,16 +182,24 @@ impl Sides {
     }
 }
 
-/// Add to the bucket of the same group and time, if another target made one, else make it.
-fn add(buckets: &mut Vec<Bucket>, (definition, group): (DefinitionId, Group), time: Interval, counts: EventCounts, source: &SourcePlan) {
-    let same = |b: &&mut Bucket| b.definition == definition && b.group == group && b.from == time.from && b.to == time.to;
-    if let Some(bucket) = buckets.iter_mut().find(same) {
-        bucket.bad += counts.bad;
-        bucket.total += counts.total;
-        return;
-    }
+/// Where the bucket of a group and time stands among those of one scrape.
+type Places = HashMap<(DefinitionId, Group, DateTime<Utc>, DateTime<Utc>), usize>;
+
+fn bucket((definition, group): (DefinitionId, Group), time: Interval, counts: EventCounts, source: &SourcePlan) -> Bucket {
     let gap = time.secs() > (source.every.as_secs_f64() * 3.0).max(60.0);
-    buckets.push(Bucket { definition, group, from: time.from, to: time.to, bad: counts.bad, total: counts.total, gap });
+    Bucket { definition, group, from: time.from, to: time.to, bad: counts.bad, total: counts.total, gap }
+}
+
+/// Add to the bucket of the same group and time, if another target made one, else it is a new one.
+fn add(buckets: &mut Vec<Bucket>, places: &mut Places, new: Bucket) {
+    let place = *places.entry((new.definition.clone(), new.group.clone(), new.from, new.to)).or_insert(buckets.len());
+    match buckets.get_mut(place) {
+        Some(bucket) => {
+            bucket.bad += new.bad;
+            bucket.total += new.total;
+        }
+        None => buckets.push(new),
+    }
 }
 
 struct Sum {
@@ -202,19 +218,23 @@ impl Sum {
 
 /// The sum of the buckets that lie in `time`; one that is cut gives its share. `None` if there is none.
 fn sum(spans: &[Span], time: &Interval) -> Option<Sum> {
-    let first = spans.partition_point(|s| s.time.to <= time.from);
-    let mut sum: Option<Sum> = None;
-    let mut seen = time.from;
-    for span in spans.get(first..).unwrap_or_default().iter().filter(|s| s.time.from < time.to) {
-        let inside = span.time.overlap_secs(time);
-        let share = if span.time.secs() > 0.0 { inside / span.time.secs() } else { 1.0 };
-        let all = sum.get_or_insert(Sum { counts: EventCounts::default(), covered_secs: 0.0, partial: false });
-        all.counts = all.counts + EventCounts { bad: span.counts.bad * share, total: span.counts.total * share };
-        all.covered_secs += Interval { from: span.time.from.max(seen), to: span.time.to.min(time.to) }.secs();
-        all.partial |= span.gap && share < 1.0;
-        seen = seen.max(span.time.to);
+    let (from, to) = (time.from.timestamp_micros(), time.to.timestamp_micros());
+    let first = spans.partition_point(|s| s.to <= from);
+    let (mut counts, mut covered, mut partial, mut seen, mut any) = (EventCounts::default(), 0, false, from, false);
+    for span in spans.get(first..).unwrap_or_default().iter().filter(|s| s.from < to) {
+        let (begins, ends) = (span.from.max(from), span.to.min(to));
+        if ends - begins == span.to - span.from {
+            counts = counts + span.counts;
+        } else {
+            let share = (ends - begins) as f64 / (span.to - span.from) as f64;
+            counts = counts + EventCounts { bad: span.counts.bad * share, total: span.counts.total * share };
+            partial |= span.gap;
+        }
+        covered += (ends - begins.max(seen)).max(0);
+        seen = seen.max(span.to);
+        any = true;
     }
-    sum
+    any.then_some(Sum { counts, covered_secs: covered as f64 / 1e6, partial })
 }
 
 /// Make a reading of counts out of a reading of counters: what the ledger holds over each window that is due.
@@ -223,11 +243,13 @@ pub fn counted(ledger: &Ledger, plan: &Plan, raw: &Reading, growth: &Growth, due
     if scraped.outcome.is_err() {
         return raw.clone();
     }
-    let at = scraped.as_of;
+    // As of the newest sample: a window that ends before it would cut the newest buckets.
+    let newest = growth.counters.iter().map(|c| c.at).max();
+    let at = newest.map_or(scraped.as_of, |newest| newest.max(scraped.as_of));
     let mut parts = Vec::new();
     let part = |want, answer| Part { want, as_of: at, outcome: Ok(answer), partial: scraped.partial.clone() };
     for definition in plan.definitions.iter().filter(|d| d.source == raw.source) {
-        let present = growth.present.iter().filter(|((d, _), _)| *d == definition.id).map(|((_, g), at)| (g.clone(), *at));
+        let present = growth.present.get(&definition.id).into_iter().flatten().map(|(group, at)| (group.clone(), *at));
         let windows = definition.windows().into_iter().filter(|w| due(&definition.id, *w));
         parts.extend(windows.map(|window| {
             let want = Want::Counts { definition: definition.id.clone(), window };
@@ -379,7 +401,7 @@ mod tests {
             stored.extend(growth.buckets);
             counters = growth.counters;
         }
-        let mut second = Ledger::load(stored, counters);
+        let mut second = Ledger::load(|take| stored.iter().for_each(take), counters);
         for poll in &polls[13..] {
             second.grow(&plan, &plan.sources[0], std::slice::from_ref(poll));
         }

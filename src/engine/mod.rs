@@ -1,7 +1,7 @@
 //! Keeps time: polls, folds, performs.
 //!
-//! [`schedule`] says what to ask, pollers ask, the [`ledger`] turns counters into counts, [`fold`] makes the next snapshot, [`perform`]
-//! journals and acts. `fold`, `schedule` and the ledger are pure; the actor in [`engine`] is where they meet time. Of all cockpits on
+//! [`schedule`] says what to ask, pollers ask, the `ledger` turns counters into counts, [`fold`] makes the next snapshot, `perform`
+//! journals and acts. `fold`, `schedule` and the ledger are pure; the actor in `engine` is where they meet time. Of all cockpits on
 //! one store one holds the lease and polls; the others fold the same readings.
 
 mod clock;

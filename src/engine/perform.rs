@@ -11,12 +11,16 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
     domain::{
-        Act, ActId, Actor, Delivery, Effect, Entry, Incident, IncidentId, Outcome, Plan, Release, Snapshot, Target, Text, Thread, Verb,
-        What,
+        Act, ActId, Actor, Delivery, Effect, Entry, Incident, IncidentId, Outcome, Plan, Release, Snapshot, SourceName, Target, Text,
+        Thread, Verb, What,
     },
     sources::{Order, Source},
     store::{JournalError, Store},
 };
+
+/// How often, and how long after one another, a command tries to write its intent while the lease holder is at it.
+const PATIENCE: u32 = 20;
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// Why nothing was done.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +51,22 @@ pub enum Refusal {
     /// It is not acknowledged.
     #[error("{0} is not acknowledged; nothing was done")]
     NotHeld(Text),
+    /// Its source has no such act.
+    #[error("{title}: {why}; nothing was done")]
+    NotOffered {
+        /// Which incident.
+        title: Text,
+        /// What there is instead.
+        why: String,
+    },
+    /// The source acts in a person's name, and theirs is not known.
+    #[error("{source_name} wants the mail address of who acts and {who} has none; add `email` to their [[person]]; nothing was done")]
+    NoAddress {
+        /// Who acts.
+        who: Actor,
+        /// Where.
+        source_name: SourceName,
+    },
     /// Acting is switched off.
     #[error("this cockpit is read-only; nothing was done")]
     ReadOnly,
@@ -81,13 +101,22 @@ impl Acting {
         let effect = match &act.verb {
             Verb::Acknowledge { note } => self.acknowledge(incident, note.clone(), now)?,
             Verb::Unacknowledge => unacknowledge(incident)?,
+            Verb::Note { note } => Effect::Note { target: noted(incident), note: note.clone() },
+            Verb::Resolve { note } => Effect::Resolve { target: paged(incident)?, note: note.clone() },
+            Verb::Snooze { span } => Effect::Snooze { target: paged(incident)?, until: now + delta(*span) },
+            Verb::Escalate { to } => Effect::Escalate { target: paged(incident)?, to: to.clone() },
         };
-        if let Target::Alertmanager { source, .. } = effect.target()
+        if let Some(source) = effect.target().source()
             && self.responder(source.as_str()).is_none()
         {
             return Err(Refusal::NoResponder(source.to_string()));
         }
         let who = act.by.clone().unwrap_or_else(|| self.me.clone());
+        if let Target::PagerDuty { source, .. } = effect.target()
+            && self.email(&who).is_none()
+        {
+            return Err(Refusal::NoAddress { who, source_name: source.clone() });
+        }
         Ok(entry(id, incident.id.clone(), incident.title.clone(), who, What::Asked { effect }, now))
     }
 
@@ -102,9 +131,14 @@ impl Acting {
                 let ack_for = self.plan.source(source).map_or(self.plan.ack.max, |s| s.ack_for);
                 lapses.min(now + delta(ack_for))
             }
-            Target::Journal => lapses,
+            Target::PagerDuty { .. } | Target::Journal => lapses,
         };
         Ok(Effect::Acknowledge { target, occurrence: incident.occurrence(), note, until, lapses })
+    }
+
+    /// The mail address of who acts.
+    fn email(&self, who: &Actor) -> Option<Text> {
+        self.plan.people.iter().find(|p| p.name == who.name).and_then(|p| p.email.clone())
     }
 
     fn responder(&self, source: &str) -> Option<&Arc<dyn Source>> {
@@ -127,6 +161,18 @@ impl Acting {
         })
     }
 
+    /// As [`Acting::ask`]; where the lease holder is just extending the silence, wait for the end of that, which takes no longer than a
+    /// request.
+    pub async fn ask_patiently(&self, entry: Entry, seen: u64) -> Result<Entry, Refusal> {
+        for _ in 0..PATIENCE {
+            match self.ask(entry.clone(), seen) {
+                Err(Refusal::Late { who, .. }) if who == itself() => tokio::time::sleep(AGAIN).await,
+                other => return other,
+            }
+        }
+        self.ask(entry, seen)
+    }
+
     /// Carry out an intent that is in the journal, and write down how it ended.
     pub async fn carry_out(&self, asked: &Entry, look_first: bool, now: DateTime<Utc>) -> Option<Entry> {
         let What::Asked { effect } = &asked.what else { return None };
@@ -136,11 +182,11 @@ impl Acting {
     }
 
     async fn outcome(&self, asked: &Entry, effect: &Effect, look_first: bool, now: DateTime<Utc>) -> Outcome {
-        let Target::Alertmanager { source, .. } = effect.target() else { return Outcome::Done { receipt: None } };
+        let Some(source) = effect.target().source() else { return Outcome::Done { receipt: None } };
         let Some(responder) = self.responder(source.as_str()).and_then(|s| s.responder()) else {
             return Outcome::Failed { why: Text::from(format!("{source}: this source cannot be acted on")), retry: false };
         };
-        let order = Order { act: asked.act.clone(), who: asked.who.clone(), effect: effect.clone(), now };
+        let order = Order { act: asked.act.clone(), who: asked.who.clone(), email: self.email(&asked.who), effect: effect.clone(), now };
         if look_first {
             let found = responder.read_back(&order).await;
             if !matches!(found, Outcome::Failed { retry: true, .. }) {
@@ -153,7 +199,30 @@ impl Acting {
 
 fn unacknowledge(incident: &Incident) -> Result<Effect, Refusal> {
     let ack = incident.ack.as_ref().ok_or_else(|| Refusal::NotHeld(incident.title.clone()))?;
+    if let Target::PagerDuty { source, .. } = &ack.target {
+        let why = format!("{source} has no way to give an acknowledgement back; escalate it or hand it to somebody");
+        return Err(Refusal::NotOffered { title: incident.title.clone(), why });
+    }
     Ok(release(ack, Release::Unacknowledged))
+}
+
+/// Where an act goes that only a service that pages people has.
+fn paged(incident: &Incident) -> Result<Target, Refusal> {
+    match incident.target() {
+        target @ Target::PagerDuty { .. } => Ok(target),
+        Target::Alertmanager { .. } | Target::Journal => {
+            let why = "it ends when its alert clears, and it is not kept where it could be resolved, snoozed or escalated".to_owned();
+            Err(Refusal::NotOffered { title: incident.title.clone(), why })
+        }
+    }
+}
+
+/// Where a note goes: to the incident's own book if it has one, else into the journal alone.
+fn noted(incident: &Incident) -> Target {
+    match incident.target() {
+        target @ Target::PagerDuty { .. } => target,
+        Target::Alertmanager { .. } | Target::Journal => Target::Journal,
+    }
 }
 
 fn release(ack: &crate::domain::Ack, why: Release) -> Effect {
@@ -259,7 +328,7 @@ fn extension(ack: &crate::domain::Ack, incident: &Incident, plan: &Plan, now: Da
 fn gone(snapshot: &Snapshot, subject: &IncidentId, ack: &crate::domain::Ack, missing: &mut Missing, now: DateTime<Utc>) -> bool {
     match &ack.target {
         Target::Journal => snapshot.incident(subject).is_none_or(|i| Some(i.occurrence()) != ack.occurrence) && !snapshot.slos.is_empty(),
-        Target::Alertmanager { source, .. } => {
+        Target::Alertmanager { source, .. } | Target::PagerDuty { source, .. } => {
             let answering = snapshot.source(source).is_some_and(|s| s.state == crate::domain::Freshness::Fresh);
             if !answering {
                 missing.0.remove(subject);

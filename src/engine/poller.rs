@@ -23,7 +23,7 @@ use crate::{
 /// The longest pause between two tries of a failing source, unless its interval is longer.
 pub const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
-/// How long to wait after `failures` failed polls in a row: doubling from `every` up to [`LONGEST_PAUSE`]; `jitter` in \[0, 1) spreads it by
+/// How long to wait after `failures` failed polls in a row: doubling from `every` up to `LONGEST_PAUSE`; `jitter` in \[0, 1) spreads it by
 /// a tenth, so that many cockpits do not ask in step.
 pub fn backoff(every: Duration, failures: u32, jitter: f64) -> Duration {
     let doubled = every.saturating_mul(1_u32 << failures.saturating_sub(1).min(6));
@@ -85,7 +85,8 @@ impl Poller {
             tokio::select! {
                 () = tokio::time::sleep_until(next) => {}
                 changed = self.refresh.changed() => if changed.is_err() { return },
-                changed = self.interest.changed(), if self.lane == Lane::Long => if changed.is_err() { return },
+                // What comes on screen is asked at once, but never of a backend that failed or asked us to wait.
+                changed = self.interest.changed(), if self.lane == Lane::Long && failures == 0 => if changed.is_err() { return },
             }
             let Some((reading, wanted)) = self.once(&mut answered).await else {
                 next = Instant::now() + self.row.every;
@@ -126,7 +127,8 @@ impl Poller {
     }
 }
 
-/// Ask one source everything once, both lanes side by side: for commands.
+/// Ask one source everything once, both lanes side by side: for commands. The short lane comes last: it tells which of the groups that
+/// the long one found have samples now.
 pub async fn poll_once(plan: &Plan, row: &SourcePlan, source: &dyn Source, clock: &Clock) -> Vec<Reading> {
     let lane = |lane| async move {
         let ask = schedule(plan, row, source.gives(), lane, &Answered::default(), &Interest::default(), clock.now());
@@ -134,7 +136,7 @@ pub async fn poll_once(plan: &Plan, row: &SourcePlan, source: &dyn Source, clock
         if ask.wants.is_empty() { None } else { Some(source.poll(&ask, lane, &move || clock.now()).await) }
     };
     let (short, long) = tokio::join!(lane(Lane::Short), lane(Lane::Long));
-    short.into_iter().chain(long).collect()
+    long.into_iter().chain(short).collect()
 }
 
 /// Whether a reading is one of raw counters.
@@ -164,6 +166,7 @@ mod tests {
         times: Mutex<Vec<Instant>>,
         fails: AtomicBool,
         retry_after: Option<u64>,
+        gives: Gives,
     }
 
     #[async_trait]
@@ -172,7 +175,7 @@ mod tests {
             &self.name
         }
         fn gives(&self) -> Gives {
-            Gives::Alerts
+            self.gives
         }
         async fn poll(&self, ask: &Ask, lane: Lane, now: &(dyn Fn() -> DateTime<Utc> + Send + Sync)) -> Reading {
             self.polls.fetch_add(1, Ordering::Relaxed);
@@ -189,10 +192,15 @@ mod tests {
         source: Arc<Fake>,
         polls: watch::Sender<bool>,
         polled: mpsc::Receiver<Polled>,
-        _keep: (watch::Sender<Interest>, watch::Sender<u64>),
+        interest: watch::Sender<Interest>,
+        _keep: watch::Sender<u64>,
     }
 
     fn rig(fails: bool, retry_after: Option<u64>) -> Rig {
+        rig_of(fails, retry_after, Gives::Alerts, Lane::Short)
+    }
+
+    fn rig_of(fails: bool, retry_after: Option<u64>, gives: Gives, lane: Lane) -> Rig {
         let secs = Duration::from_secs;
         let row = SourcePlan {
             name: "am".into(),
@@ -209,7 +217,7 @@ mod tests {
             name: "test".into(),
             time_zone: chrono_tz::UTC,
             sources: vec![row.clone()],
-            definitions: Vec::new(),
+            definitions: crate::engine::schedule::tests::plan().definitions.iter().map(|d| named(d, &row.name)).collect(),
             services: BTreeMap::new(),
             people: Vec::new(),
             ack: AckPolicy { max: secs(1) },
@@ -221,6 +229,7 @@ mod tests {
             times: Mutex::default(),
             fails: AtomicBool::new(fails),
             retry_after,
+            gives,
         });
         let (polls, may) = watch::channel(true);
         let (interest, seen) = watch::channel(Interest::default());
@@ -230,7 +239,7 @@ mod tests {
             plan: Arc::new(plan),
             row,
             source: source.clone(),
-            lane: Lane::Short,
+            lane,
             clock: Clock::of(|| DateTime::from_timestamp(1_800_000_000, 0).unwrap()),
             polls: may,
             interest: seen,
@@ -238,7 +247,11 @@ mod tests {
             out,
         };
         tokio::spawn(poller.run());
-        Rig { source, polls, polled, _keep: (interest, refresh) }
+        Rig { source, polls, polled, interest, _keep: refresh }
+    }
+
+    fn named(definition: &crate::domain::Definition, source: &SourceName) -> Arc<crate::domain::Definition> {
+        Arc::new(crate::domain::Definition { source: source.clone(), ..definition.clone() })
     }
 
     #[tokio::test(start_paused = true)]
@@ -270,6 +283,18 @@ mod tests {
     async fn a_backend_that_asks_for_patience_gets_it() {
         let rig = rig(true, Some(300));
         tokio::time::sleep(Duration::from_secs(299)).await;
+        assert_eq!(rig.source.polls.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn looking_elsewhere_does_not_hurry_a_backend_that_asked_for_patience() {
+        let rig = rig_of(true, Some(300), Gives::Metrics, Lane::Long);
+        for row in ["a", "b", "c"] {
+            tokio::time::sleep(Duration::from_secs(30)).await;
+            let group = crate::domain::Group(vec![crate::domain::Untrusted::new(row)]);
+            rig.interest.send_replace(Interest { history: vec![("availability".into(), group)], starts: Vec::new() });
+        }
+        tokio::time::sleep(Duration::from_secs(30)).await;
         assert_eq!(rig.source.polls.load(Ordering::Relaxed), 1);
     }
 

@@ -4,15 +4,20 @@
 //! by their own cadence ([`SourcePlan::cadence`]); one question per definition and window however many SLOs fan out of it; the past of a
 //! sparkline once, for the rows on screen, after which each poll brings its own tail.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{cmp::Reverse, collections::HashMap, sync::Arc};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
-    domain::{Ask, Definition, DefinitionId, Episode, Grade, Group, History, Interval, Lane, Plan, Snapshot, SourcePlan, Want, Window},
+    domain::{
+        Ask, Definition, DefinitionId, Episode, Grade, Group, History, Interval, Lane, Plan, SloId, SloRow, Snapshot, SourcePlan, Want,
+        Window,
+    },
     sources::Gives,
 };
 
+/// From asking to asking who is on call.
+const ON_CALL: TimeDelta = TimeDelta::minutes(5);
 /// How far back and ahead duties are asked for: what fairness looks back on, and what a screen shows.
 const DUTIES: (TimeDelta, TimeDelta) = (TimeDelta::days(30), TimeDelta::days(14));
 
@@ -25,6 +30,7 @@ enum Key {
     Counts(DefinitionId, Window),
     History(DefinitionId, Group),
     Start(DefinitionId, Group, Grade),
+    OnCall,
 }
 
 impl Answered {
@@ -38,7 +44,8 @@ impl Answered {
             Want::Start { definition, group, grade } => {
                 self.0.insert(Key::Start(definition.clone(), group.clone(), *grade), at);
             }
-            Want::Presence { .. } | Want::Alerts | Want::Scrape | Want::Duties { .. } => {}
+            Want::OnCall => drop(self.0.insert(Key::OnCall, at)),
+            Want::Presence { .. } | Want::Alerts | Want::Scrape | Want::Incidents | Want::Duties { .. } => {}
         }
     }
 }
@@ -48,20 +55,34 @@ impl Answered {
 pub struct Interest {
     /// Rows whose sparkline has no past yet.
     pub history: Vec<(DefinitionId, Group)>,
-    /// Episodes of which nobody knows when they began.
+    /// Episodes of which nobody knows when they began; pages first.
     pub starts: Vec<(DefinitionId, Group, Grade)>,
 }
 
 impl Interest {
     /// What `visible` rows and the open episodes of a snapshot still lack.
-    pub fn of(snapshot: &Snapshot, visible: &[crate::domain::SloId]) -> Self {
-        let lacks = snapshot.slos.iter().filter(|r| !r.history.filled && visible.contains(&r.id));
+    pub fn of(snapshot: &Snapshot, visible: &[SloId]) -> Self {
         let unknown = |e: &&Episode| e.ended_at.is_none() && e.since.is_none();
-        let starts = snapshot.episodes.values().filter(unknown).filter_map(|e| {
-            let row = snapshot.slos.iter().find(|r| r.id == e.slo)?;
-            Some((row.definition.id.clone(), row.group.clone(), e.grade))
-        });
-        Self { history: lacks.map(|r| (r.definition.id.clone(), r.group.clone())).collect(), starts: starts.collect() }
+        let mut unknown: Vec<&Episode> = snapshot.episodes.values().filter(unknown).collect();
+        unknown.sort_by_key(|e| Reverse(e.grade));
+        if visible.is_empty() && unknown.is_empty() {
+            return Self::default();
+        }
+        let rows: HashMap<&SloId, &SloRow> = snapshot.slos.iter().map(|r| (&r.id, &**r)).collect();
+        let lacks = visible.iter().filter_map(|id| rows.get(id)).filter(|r| !r.history.filled);
+        let starts = unknown.iter().filter_map(|e| Some((rows.get(&e.slo)?, e.grade)));
+        Self {
+            history: lacks.map(|r| (r.definition.id.clone(), r.group.clone())).collect(),
+            starts: starts.map(|(r, grade)| (r.definition.id.clone(), r.group.clone(), grade)).collect(),
+        }
+    }
+
+    /// Whether this should be asked at once rather than with the next poll, `before` having been known: sparklines of what has come on
+    /// the screen, and when pages began. When tickets began is dear to ask (days in small steps) and can wait.
+    pub fn is_urgent(&self, before: &Self) -> bool {
+        let pages = || self.starts.iter().filter(|(_, _, grade)| *grade == Grade::Page);
+        let news = self.history != before.history || !pages().eq(before.starts.iter().filter(|(_, _, grade)| *grade == Grade::Page));
+        news && (!self.history.is_empty() || pages().next().is_some())
     }
 }
 
@@ -79,22 +100,33 @@ pub fn schedule(
         Gives::Alerts => vec![Want::Alerts],
         Gives::Scrape => vec![Want::Scrape],
         Gives::Duties => vec![Want::Duties { between: Interval { from: at - DUTIES.0, to: at + DUTIES.1 } }],
+        Gives::Incidents => incidents(source, answered, at),
         Gives::Metrics => metrics(plan, source, answered, interest, at),
     };
     Ask { wants: wants.into_iter().filter(|w| w.lane() == lane).collect() }
+}
+
+/// Incidents each poll; who is on call changes seldom, and backends hold such lists dearer: every five minutes.
+fn incidents(source: &SourcePlan, answered: &Answered, at: DateTime<Utc>) -> Vec<Want> {
+    let due = due(source, answered.0.get(&Key::OnCall), ON_CALL, at);
+    std::iter::once(Want::Incidents).chain(due.then_some(Want::OnCall)).collect()
+}
+
+/// Whether what was last answered at `last` is to be asked again: a little early rather than a poll late, for ticks carry jitter; and
+/// whenever the clock has been set back behind the answer.
+fn due(source: &SourcePlan, last: Option<&DateTime<Utc>>, cadence: TimeDelta, at: DateTime<Utc>) -> bool {
+    let slack = TimeDelta::from_std(source.every / 2).unwrap_or_default();
+    last.is_none_or(|last| at + slack - *last >= cadence || at + slack < *last)
 }
 
 fn metrics(plan: &Plan, source: &SourcePlan, answered: &Answered, interest: &Interest, at: DateTime<Utc>) -> Vec<Want> {
     let mut wants = Vec::new();
     for definition in plan.definitions.iter().filter(|d| d.source == source.name) {
         wants.push(Want::Presence { definition: definition.id.clone() });
-        let due = |w: &Window| {
-            let last = answered.0.get(&Key::Counts(definition.id.clone(), *w));
-            // A little early rather than a poll late: ticks carry jitter.
-            let slack = TimeDelta::from_std(source.every / 2).unwrap_or_default();
-            last.is_none_or(|last| at + slack - *last >= TimeDelta::from_std(source.cadence(*w)).unwrap_or_default())
-        };
-        let due = definition.windows().into_iter().filter(due);
+        let due = definition.windows().into_iter().filter(|w| {
+            let cadence = TimeDelta::from_std(source.cadence(*w)).unwrap_or_default();
+            due(source, answered.0.get(&Key::Counts(definition.id.clone(), *w)), cadence, at)
+        });
         wants.extend(due.map(|window| Want::Counts { definition: definition.id.clone(), window }));
         wants.extend(past(definition, answered, interest, at));
     }
@@ -118,13 +150,13 @@ fn past(definition: &Arc<Definition>, answered: &Answered, interest: &Interest, 
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::{collections::BTreeMap, time::Duration};
 
     use super::*;
     use crate::domain::{AckPolicy, Objective, Selector, Side, Sli, Untrusted, workbook};
 
-    fn plan() -> Plan {
+    pub fn plan() -> Plan {
         let selector = |text: &str| text.parse::<Selector>().unwrap();
         let period = Window::days(30);
         let sli = Sli { part: Side::Good, selector: selector("g"), total: selector("t"), missing_is_zero: false };
@@ -191,6 +223,51 @@ mod tests {
         let expected =
             [("1d", 12), ("1h", 240), ("2h", 240), ("30d", 2), ("30m", 240), ("3d", 4), ("5m", 240), ("6h", 240), ("Presence", 240)];
         assert_eq!(hour, expected.map(|(name, times)| (name.to_owned(), times)));
+    }
+
+    #[test]
+    fn when_pages_began_is_urgent_and_when_tickets_did_is_not() {
+        let of = |grades: &[Grade]| {
+            let start = |grade: &Grade| (DefinitionId::new("availability"), Group(vec![Untrusted::new(grade.word())]), *grade);
+            Interest { history: Vec::new(), starts: grades.iter().map(start).collect() }
+        };
+        let (page, ticket, both) = (of(&[Grade::Page]), of(&[Grade::Ticket]), of(&[Grade::Page, Grade::Ticket]));
+        assert!(page.is_urgent(&of(&[])) && both.is_urgent(&ticket));
+        assert!(!ticket.is_urgent(&of(&[])) && !ticket.is_urgent(&both) && !both.is_urgent(&both) && !of(&[]).is_urgent(&page));
+        let history = Interest { history: vec![("availability".into(), Group(Vec::new()))], starts: Vec::new() };
+        assert!(history.is_urgent(&page) && !history.is_urgent(&history));
+    }
+
+    #[test]
+    fn a_clock_set_back_makes_everything_due() {
+        let (plan, mut answered) = (plan(), Answered::default());
+        let at = |secs: i64| DateTime::from_timestamp(1_800_000_000 + secs, 0).unwrap();
+        let mut counted = |secs| {
+            let asks = [Lane::Short, Lane::Long]
+                .map(|lane| schedule(&plan, &plan.sources[0], Gives::Metrics, lane, &answered, &Interest::default(), at(secs)));
+            let wants: Vec<Want> = asks.into_iter().flat_map(|ask| ask.wants).filter(|w| matches!(w, Want::Counts { .. })).collect();
+            for want in &wants {
+                answered.note(want, at(secs));
+            }
+            wants.len()
+        };
+        assert_eq!([0, 1, -3_600, -3_599].map(&mut counted), [8, 0, 8, 0]);
+    }
+
+    #[test]
+    fn who_is_on_call_is_asked_every_five_minutes_on_the_long_lane() {
+        let (plan, mut answered, mut times) = (plan(), Answered::default(), [0, 0]);
+        for poll in 0..240 {
+            let at = DateTime::from_timestamp(1_800_000_000 + poll * 15, 0).unwrap();
+            for (lane, times) in [Lane::Short, Lane::Long].into_iter().zip(&mut times) {
+                for want in schedule(&plan, &plan.sources[0], Gives::Incidents, lane, &answered, &Interest::default(), at).wants {
+                    answered.note(&want, at);
+                    *times += 1;
+                    assert_eq!(want == Want::OnCall, lane == Lane::Long);
+                }
+            }
+        }
+        assert_eq!(times, [240, 12]);
     }
 
     #[test]

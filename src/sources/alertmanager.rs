@@ -180,7 +180,7 @@ pub(super) struct WireSilence {
     #[serde(deserialize_with = "or_default")]
     created_by: String,
     #[serde(deserialize_with = "instant")]
-    starts_at: Option<DateTime<Utc>>,
+    pub starts_at: Option<DateTime<Utc>>,
     #[serde(deserialize_with = "instant")]
     pub ends_at: Option<DateTime<Utc>>,
     #[serde(deserialize_with = "or_default")]
@@ -230,12 +230,12 @@ impl WireSilence {
 }
 
 /// `null` as nothing.
-fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(from: D) -> Result<T, D::Error> {
+pub(super) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(from: D) -> Result<T, D::Error> {
     Option::deserialize(from).map(Option::unwrap_or_default)
 }
 
 /// A time; what is none is taken as absent.
-fn instant<'de, D: Deserializer<'de>>(from: D) -> Result<Option<DateTime<Utc>>, D::Error> {
+pub(super) fn instant<'de, D: Deserializer<'de>>(from: D) -> Result<Option<DateTime<Utc>>, D::Error> {
     let text: Option<String> = Option::deserialize(from)?;
     Ok(text.and_then(|t| DateTime::parse_from_rfc3339(&t).ok()).map(|t| t.to_utc()))
 }

@@ -63,6 +63,7 @@ fn headers(settings: &HttpSettings, accept: &'static str) -> Result<HeaderMap, B
 pub fn authorization(credentials: &Credentials) -> Result<HeaderValue, BadSettings> {
     let text = match credentials {
         Credentials::Bearer(token) => format!("Bearer {token}"),
+        Credentials::Key(key) => format!("Token token={key}"),
         Credentials::Basic { username, password } => format!("Basic {}", STANDARD.encode(format!("{username}:{password}"))),
     };
     let bad = |_| BadSettings::new("token", "holds a character that cannot be sent in HTTP, such as a line end");

@@ -37,7 +37,8 @@ pub type Decoded<T> = Result<(T, Option<Text>), BadAnswer>;
 /// One point of a line: when, and how much; `None` if there was no sample, or none that is a number of events.
 pub type Point = (DateTime<Utc>, Option<EventCounts>);
 
-/// The answer to `promql::counts`: counts of every group, in the order of the groups.
+/// The answer to `promql::counts`: counts of every group, in the order of the groups. One whose value is no number has none, and the
+/// answer says that it is not whole.
 pub fn counts(body: &[u8], definition: &Definition) -> Decoded<Vec<GroupCounts>> {
     let (lines, partial) = lines(body)?;
     let mut table: Table<'_, [Seen; 3]> = Table::new(definition);
@@ -53,7 +54,18 @@ pub fn counts(body: &[u8], definition: &Definition) -> Decoded<Vec<GroupCounts>>
         let covered = if let Seen::Number(looks) = covered { Some((looks / f64::from(LOOKS)).clamp(0.0, 1.0)) } else { None };
         GroupCounts { group, counts: sum_up(&definition.sli, part, total), covered, partial: false }
     };
-    Ok((table.sorted().into_iter().map(row).collect(), partial))
+    let groups = table.sorted();
+    let odd = groups.iter().filter(|(_, [part, total, _])| [part, total].contains(&&Seen::NoNumber)).count();
+    Ok((groups.into_iter().map(row).collect(), with_odd(partial, odd)))
+}
+
+/// What the server said of its answer, and that `odd` groups could not be taken from it.
+fn with_odd(partial: Option<Text>, odd: usize) -> Option<Text> {
+    let odd = (odd > 0).then(|| format!("{odd} groups left out: their counts are no finite number"));
+    match (partial, odd) {
+        (Some(said), Some(odd)) => Some(Text::clean(&format!("{said}; {odd}"))),
+        (said, odd) => said.or_else(|| odd.as_deref().map(Text::clean)),
+    }
 }
 
 /// The answer to `promql::presence`: when each group's newest sample was taken.

@@ -56,6 +56,10 @@ impl Failure {
     pub fn fault(self) -> Fault {
         self.fault
     }
+    /// Seconds that the backend asks us to wait.
+    pub fn wait_secs(&self) -> Option<u64> {
+        self.fault.retry_after_secs
+    }
     /// Why, in words.
     pub fn why(&self) -> &Text {
         &self.fault.message
@@ -106,8 +110,19 @@ pub fn excerpt(body: &[u8]) -> String {
         return "a web page".to_owned();
     }
     let json = serde_json::from_slice::<serde_json::Value>(body).ok();
+    if let Some(said) = json.as_ref().and_then(|v| nested(v.get("error")?)) {
+        return shorten(&said);
+    }
     let said = json.as_ref().and_then(|v| v.get("error").or_else(|| v.get("message")).unwrap_or(v).as_str());
     said.map_or_else(|| shorten(&String::from_utf8_lossy(body)), shorten)
+}
+
+/// `{"message": "…", "errors": ["…"]}` in one line.
+fn nested(error: &serde_json::Value) -> Option<String> {
+    let message = error.get("message")?.as_str()?;
+    let more = error.get("errors").and_then(serde_json::Value::as_array).into_iter().flatten().filter_map(serde_json::Value::as_str);
+    let more = more.collect::<Vec<_>>().join("; ");
+    Some(if more.is_empty() { message.to_owned() } else { format!("{message}: {more}") })
 }
 
 /// Text from outside in one line of bounded length, cleaned.
@@ -156,6 +171,8 @@ mod tests {
     fn what_a_refusal_says_is_one_clean_line() {
         assert_eq!(excerpt(br#"{"status":"error","errorType":"bad_data","error":"parse error: \u001b[2J"}"#), "parse error: \u{241b}[2J");
         assert_eq!(excerpt(br#"{"code":601,"message":"bad\n  uuid"}"#), "bad uuid");
+        let nested = br#"{"error":{"message":"Invalid Input Provided","code":2001,"errors":["Incident Already Resolved"]}}"#;
+        assert_eq!(excerpt(nested), "Invalid Input Provided: Incident Already Resolved");
         assert_eq!(excerpt(br#""silence not found""#), "silence not found");
         assert_eq!(excerpt(b" \n<!DOCTYPE html><title>Log in"), "a web page");
         assert_eq!(excerpt(b""), "");

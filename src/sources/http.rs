@@ -1,8 +1,8 @@
 //! The one HTTP client of all backends.
 //!
 //! Every call has a deadline for connecting, for silence in the middle of an answer and for the whole; unpacked bytes are counted while
-//! they stream in and reading stops at the cap; a redirect is reported, never followed, so that no header reaches another host. What
-//! goes wrong is a [`Failure`]: a class to act on, a message that names the source, what happened and the next step, and whether the
+//! they stream in and reading stops at the cap; of all sources together only two answers at a time may grow large, so that many that
+//! lie at once cannot fill the memory; a redirect is reported, never followed, so that no header reaches another host. What goes wrong is a [`Failure`]: a class to act on, a message that names the source, what happened and the next step, and whether the
 //! request may have reached the backend. No message holds a credential, a path's query or an answer's control characters.
 
 use std::{fmt, time::Duration};
@@ -10,9 +10,12 @@ use std::{fmt, time::Duration};
 use chrono::{DateTime, Utc};
 use reqwest::{
     Client, Method, RequestBuilder, Response, StatusCode,
-    header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, LOCATION, RETRY_AFTER},
+    header::{AUTHORIZATION, CONTENT_TYPE, DATE, FROM, HeaderMap, LOCATION, RETRY_AFTER},
 };
-use tokio::time::timeout;
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::timeout,
+};
 
 use super::{
     address::{Address, host_of},
@@ -25,6 +28,11 @@ use crate::domain::{FaultClass, SourceName};
 
 /// The longest silence in the middle of an answer.
 const SILENCE: Duration = Duration::from_secs(10);
+/// How large an answer may grow, in bytes, before it needs a place among the large ones: several times what ten thousand SLOs need for
+/// one window, so that no honest source waits for those that are not.
+const LARGE: usize = 2 << 20;
+/// The places for large answers: those of all sources share one memory.
+static LARGE_PLACES: Semaphore = Semaphore::const_new(2);
 /// How much of a refusal is read, in bytes.
 const REFUSAL: u64 = 64 << 10;
 /// How long the reading of a refusal may take: its status says the most.
@@ -58,8 +66,28 @@ pub enum Call<'a> {
     Form(&'a [(&'a str, &'a str)]),
     /// Send JSON.
     Json(&'a str),
+    /// Fetch, and say that we speak JSON although there is no body: what PagerDuty wants.
+    Ask(&'a [(&'a str, &'a str)]),
+    /// Send JSON in the name of the person with this mail address.
+    InName {
+        /// How it is sent.
+        method: Write,
+        /// The person's mail address.
+        from: &'a str,
+        /// The body.
+        json: &'a str,
+    },
     /// Remove.
     Delete,
+}
+
+/// How something is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// To be added.
+    Post,
+    /// To replace.
+    Put,
 }
 
 /// A good answer.
@@ -69,6 +97,8 @@ pub struct Good {
     pub body: Vec<u8>,
     /// How far the backend's clock is ahead of ours, in seconds; `None` if it did not tell.
     pub skew: Option<f64>,
+    /// Seconds until more may be asked, if the backend said that this was the last for now.
+    pub rest_secs: Option<u64>,
 }
 
 impl Http {
@@ -113,18 +143,20 @@ impl Http {
             return Err(self.refused(to, response, now()).await);
         }
         let html = response.headers().get(CONTENT_TYPE).is_some_and(|v| v.as_bytes().starts_with(b"text/html"));
+        let rest_secs = rest(response.headers());
         let body = self.body(response, self.max_bytes).await?;
         if html || looks_like_html(&body) {
             let what = format!("{} answered with a web page, is `url` right?", to.host());
             return Err(Failure::new(&self.source, FaultClass::Malformed, Reached::Answered(status.as_u16()), &what));
         }
-        Ok(Good { body, skew })
+        Ok(Good { body, skew, rest_secs })
     }
 
     fn request(&self, to: &Address, call: Call<'_>) -> RequestBuilder {
         let method = match call {
-            Call::Get(_) => Method::GET,
-            Call::Form(_) | Call::Json(_) => Method::POST,
+            Call::Get(_) | Call::Ask(_) => Method::GET,
+            Call::Form(_) | Call::Json(_) | Call::InName { method: Write::Post, .. } => Method::POST,
+            Call::InName { method: Write::Put, .. } => Method::PUT,
             Call::Delete => Method::DELETE,
         };
         let mut request = self.client.request(method, to.url().clone());
@@ -134,12 +166,14 @@ impl Http {
         match call {
             Call::Get([]) | Call::Delete => request,
             Call::Get(query) => request.query(query),
+            Call::Ask(query) => request.header(CONTENT_TYPE, "application/json").query(query),
+            Call::InName { from, json, .. } => request.header(CONTENT_TYPE, "application/json").header(FROM, from).body(json.to_owned()),
             Call::Form(form) => request.form(form),
             Call::Json(json) => request.header(CONTENT_TYPE, "application/json").body(json.to_owned()),
         }
     }
 
-    /// Read an answer to its end, or to the cap.
+    /// Read an answer to its end, or to the cap. One that grows large waits for a place, as long as the call may last.
     async fn body(&self, mut response: Response, cap: u64) -> Result<Vec<u8>, Failure> {
         let reached = Reached::Answered(response.status().as_u16());
         let fail = |class, what: &str| Failure::new(&self.source, class, reached, what);
@@ -151,7 +185,11 @@ impl Http {
             return Err(too_large());
         }
         let mut body = Vec::with_capacity(response.content_length().and_then(|n| usize::try_from(n).ok()).unwrap_or(4_096));
+        let mut place: Option<SemaphorePermit<'_>> = None;
         loop {
+            if body.len() > LARGE && place.is_none() {
+                place = LARGE_PLACES.acquire().await.ok();
+            }
             match timeout(SILENCE, response.chunk()).await {
                 Err(_) => return Err(fail(FaultClass::Timeout, &format!("went silent for {SILENCE:?} in the middle of its answer"))),
                 Ok(Err(e)) => {
@@ -187,7 +225,9 @@ impl Http {
 
     /// An answer that is a refusal.
     async fn refused(&self, to: &Address, response: Response, now: DateTime<Utc>) -> Failure {
-        let wait = response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()).and_then(|v| retry_after(v, now));
+        let said = |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).and_then(|v| retry_after(v, now));
+        let limited = response.status() == StatusCode::TOO_MANY_REQUESTS;
+        let wait = said(RETRY_AFTER.as_str()).or_else(|| said(RESET).filter(|_| limited));
         let target = response.headers().get(LOCATION).and_then(|v| v.to_str().ok()).and_then(|v| to.url().join(v).ok());
         let status = response.status();
         let body = timeout(REFUSAL_WAIT, self.body(response, REFUSAL)).await.ok().and_then(Result::ok).unwrap_or_default();
@@ -251,7 +291,7 @@ fn next_step(status: StatusCode) -> &'static str {
 fn secrets(settings: &HttpSettings, addresses: &[Address]) -> Vec<String> {
     let mut all: Vec<String> = settings.headers.iter().map(|(_, value)| value.clone()).collect();
     match &settings.credentials {
-        Some(Credentials::Bearer(token)) => all.push(token.clone()),
+        Some(Credentials::Bearer(token) | Credentials::Key(token)) => all.push(token.clone()),
         Some(Credentials::Basic { password, .. }) => all.push(password.clone()),
         None => {}
     }
@@ -270,6 +310,15 @@ fn size(bytes: u64) -> String {
         n if n >= 1 << 10 => format!("{} KiB", n >> 10),
         n => format!("{n} bytes"),
     }
+}
+
+/// When an allowance of requests begins anew, in seconds.
+const RESET: &str = "ratelimit-reset";
+
+/// Seconds until an allowance of requests that is used up begins anew; at most an hour.
+fn rest(headers: &HeaderMap) -> Option<u64> {
+    let number = |name| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
+    number("ratelimit-remaining").filter(|left| *left == 0).and_then(|_| number(RESET)).map(|secs| secs.min(3_600))
 }
 
 /// How far the backend's clock is ahead, from its `Date` (whole seconds, so its middle) against the middle of the exchange.

@@ -13,6 +13,7 @@ mod exposition;
 mod failure;
 mod http;
 mod ical;
+mod pagerduty;
 mod prometheus;
 mod promql;
 pub mod registry;
@@ -29,10 +30,11 @@ pub use decode::{BadAnswer, counts as decode_counts};
 #[doc(hidden)]
 pub use exposition::{BadLine, Sample, parse as parse_exposition};
 pub use ical::Ical;
+pub use pagerduty::PagerDuty;
 pub use prometheus::Prometheus;
 pub use scrape::Scrape;
 pub use settings::{
-    AlertmanagerSettings, BadSettings, Credentials, Deadlines, HttpSettings, IcalPlace, IcalSettings, PrometheusSettings, ScrapeSettings,
-    ScrapeTarget,
+    AlertmanagerSettings, BadSettings, Credentials, Deadlines, HttpSettings, IcalPlace, IcalSettings, PagerDutySettings,
+    PrometheusSettings, ScrapeSettings, ScrapeTarget,
 };
-pub use source::{Gives, Order, Responder, Source};
+pub use source::{Chronicle, Examiner, Finding, Gives, Order, Responder, Source};

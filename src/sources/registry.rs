@@ -1,31 +1,30 @@
 //! The only list of backends: the word in `kind = "…"`, and how such a row becomes a [`Source`].
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use regex::Regex;
 use toml::Spanned;
 
 use super::{
-    Alertmanager, AlertmanagerSettings, BadSettings, Credentials, Deadlines, HttpSettings, Ical, IcalPlace, IcalSettings, Prometheus,
-    PrometheusSettings, Scrape, ScrapeSettings, ScrapeTarget, Source,
+    Alertmanager, AlertmanagerSettings, BadSettings, Credentials, Deadlines, HttpSettings, Ical, IcalPlace, IcalSettings, PagerDuty,
+    PagerDutySettings, Prometheus, PrometheusSettings, Scrape, ScrapeSettings, ScrapeTarget, Source,
 };
 use crate::{
     config::{self, ClientSettings, Kind, Section, SourceCommon, SourceRow, Target},
-    domain::{Definition, Seat, SourceName, SourcePlan, Text},
+    domain::{Definition, Seat, Severity, SourceName, SourcePlan, Text},
 };
 
 /// The kinds of source there are.
-pub const KINDS: [Kind; 4] = [
+pub const KINDS: [Kind; 5] = [
     Kind { word: "prometheus", counts_events: true },
     Kind { word: "scrape", counts_events: true },
     Kind { word: "alertmanager", counts_events: false },
     Kind { word: "ical", counts_events: false },
+    Kind { word: "pagerduty", counts_events: false },
 ];
 
 /// How long an acknowledgement's silence lasts before it must be extended, unless the row says otherwise.
 const ACK_FOR: Duration = Duration::from_mins(15);
-/// From reading a calendar to reading it again, unless the row says otherwise: rotas change seldom, and makers refuse those who ask often.
-const CALENDAR_EVERY: Duration = Duration::from_mins(5);
 
 /// A row that was read: how to poll it, and what to make of it once the SLO definitions are known.
 #[derive(Clone, Debug)]
@@ -41,14 +40,18 @@ enum Settings {
     Alertmanager(AlertmanagerSettings),
     Scrape(ScrapeSettings),
     Ical(IcalSettings),
+    PagerDuty(PagerDutySettings),
 }
 
 /// Read a `[[source]]` row; its mistakes are reported at their places. `None` if nothing can be made of it.
 pub fn read(row: &mut SourceRow) -> Option<Row> {
-    let mut common = SourceCommon::read(&mut row.section);
-    if row.kind == "ical" && !row.section.has("every") {
-        common.every = CALENDAR_EVERY;
-    }
+    let common = match row.kind.as_str() {
+        // Many pages, one after the other, and an allowance of requests that all tools of an account share.
+        "pagerduty" => SourceCommon::read_with(&mut row.section, 30, 20),
+        // Rotas change seldom, and makers of calendars are slow and refuse those who ask often.
+        "ical" => SourceCommon::read_with(&mut row.section, 300, 20),
+        _ => SourceCommon::read(&mut row.section),
+    };
     let name = row.name.clone();
     let deadlines = Deadlines { short: common.timeout, long: common.timeout_long };
     let (kind, settings, ack_for) = match row.kind.as_str() {
@@ -59,6 +62,7 @@ pub fn read(row: &mut SourceRow) -> Option<Row> {
             ("alertmanager", alertmanager(&mut row.section, name, deadlines), ack_for)
         }
         "ical" => ("ical", ical(&mut row.section, name, deadlines), ACK_FOR),
+        "pagerduty" => ("pagerduty", pagerduty(&mut row.section, name, deadlines), ACK_FOR),
         _ => return None,
     };
     let settings = settings?;
@@ -67,6 +71,7 @@ pub fn read(row: &mut SourceRow) -> Option<Row> {
         Settings::Prometheus(s) => (false, s.http.insecure),
         Settings::Scrape(s) => (false, s.http.insecure),
         Settings::Ical(s) => (false, matches!(&s.place, IcalPlace::Web(http) if http.insecure)),
+        Settings::PagerDuty(s) => (false, s.http.insecure),
     };
     // A scrape takes its samples itself, each poll.
     let scrape_interval = if kind == "scrape" { common.every } else { common.scrape_interval };
@@ -84,6 +89,7 @@ impl Row {
             Settings::Alertmanager(settings) => Arc::new(Alertmanager::new(settings)?),
             Settings::Scrape(settings) => Arc::new(Scrape::new(settings, ours)?),
             Settings::Ical(settings) => Arc::new(Ical::new(settings)?),
+            Settings::PagerDuty(settings) => Arc::new(PagerDuty::new(settings)?),
         })
     }
 }
@@ -97,6 +103,45 @@ fn alertmanager(section: &mut Section, name: SourceName, deadlines: Deadlines) -
     let http = http(config::HttpSettings::read(section));
     let heartbeat = section.str("heartbeat").map(Spanned::into_inner);
     Some(Settings::Alertmanager(AlertmanagerSettings { name, http: http?, deadlines, heartbeat }))
+}
+
+/// One account, in America or in Europe.
+fn pagerduty(section: &mut Section, name: SourceName, deadlines: Deadlines) -> Option<Settings> {
+    let region = section.one_of("region", &["us", "eu"]).map(Spanned::into_inner);
+    if region.is_some() && section.has("url") {
+        section.error_with_help(&section.key_span("region"), "`region` and `url` both", "keep one of them");
+    }
+    let host = if region == Some("eu") { "https://api.eu.pagerduty.com" } else { "https://api.pagerduty.com" };
+    let base = if section.has("url") { section.url("url").map(Spanned::into_inner) } else { host.parse().ok() };
+    let tells = ["token", "token_file", "token_env", "token_command"].iter().any(|key| section.has(key));
+    if !tells {
+        section.missing("token_file", "\"~/.config/burnwatch/pagerduty\"");
+    }
+    let client = ClientSettings::read(section);
+    let oauth = section.bool("oauth").is_some_and(Spanned::into_inner);
+    let severities = severities(section);
+    let mut ids = |key| section.strings(key).unwrap_or_default().into_iter().map(Spanned::into_inner).collect();
+    let (services, teams, schedules) = (ids("services"), ids("teams"), ids("schedules"));
+    let mut http = settings(base?, client);
+    if let (Some(Credentials::Bearer(token)), false) = (&http.credentials, oauth) {
+        http.credentials = Some(Credentials::Key(token.clone()));
+    }
+    Some(Settings::PagerDuty(PagerDutySettings { name, http, deadlines, severities, services, teams, schedules }))
+}
+
+/// `[source.severities]`: what urgencies and priorities mean here.
+fn severities(section: &mut Section) -> BTreeMap<String, Severity> {
+    const WORDS: [(&str, Severity); 5] =
+        [("P1", Severity::P1), ("P2", Severity::P2), ("P3", Severity::P3), ("P4", Severity::P4), ("P5", Severity::P5)];
+    let Some(mut table) = section.table("severities") else { return BTreeMap::new() };
+    let mut found = BTreeMap::new();
+    for name in table.keys() {
+        let word = table.one_of(name.get_ref(), &WORDS.map(|(word, _)| word));
+        let severity = word.and_then(|word| WORDS.into_iter().find(|(w, _)| w == word.get_ref()));
+        found.extend(severity.map(|(_, severity)| (name.get_ref().to_lowercase(), severity)));
+    }
+    table.finish();
+    found
 }
 
 /// One page, or several.

@@ -6,7 +6,7 @@ use chrono_tz::Tz;
 use regex::Regex;
 use url::Url;
 
-use crate::domain::{Lane, Seat, SourceName, Text};
+use crate::domain::{Lane, Seat, Severity, SourceName, Text};
 
 /// How to speak HTTP with a backend.
 #[derive(Clone)]
@@ -60,6 +60,8 @@ impl fmt::Debug for HttpSettings {
 pub enum Credentials {
     /// `Authorization: Bearer …`
     Bearer(String),
+    /// `Authorization: Token token=…`, as PagerDuty wants its API keys.
+    Key(String),
     /// `Authorization: Basic …`
     Basic {
         /// The user.
@@ -116,6 +118,25 @@ pub struct AlertmanagerSettings {
     pub deadlines: Deadlines,
     /// Matchers of an alert that must always fire, `alertname="Watchdog"`; `None` if none is expected.
     pub heartbeat: Option<String>,
+}
+
+/// What a PagerDuty must be told.
+#[derive(Clone, Debug)]
+pub struct PagerDutySettings {
+    /// The row's name.
+    pub name: SourceName,
+    /// How to speak with it.
+    pub http: HttpSettings,
+    /// How long to wait.
+    pub deadlines: Deadlines,
+    /// What urgencies and priorities mean here, by their names in small letters; others mean what they usually do.
+    pub severities: BTreeMap<String, Severity>,
+    /// Only incidents of the services with these ids; all if none.
+    pub services: Vec<String>,
+    /// Only incidents of the teams with these ids; all if none.
+    pub teams: Vec<String>,
+    /// Who is on call on the schedules with these ids only; on all if none.
+    pub schedules: Vec<String>,
 }
 
 /// What a scrape must be told.

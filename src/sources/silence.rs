@@ -14,7 +14,7 @@ use super::{
     http::{Call, Good},
     source::{Order, Responder},
 };
-use crate::domain::{ActId, Effect, Labels, Outcome, Target, Text, ack_comment};
+use crate::domain::{ActId, Effect, Labels, Outcome, Target, Text, ack_comment, mark};
 
 /// How far the ends of two silences may lie apart and still count as the same: servers round.
 const ROUNDING: TimeDelta = TimeDelta::seconds(1);
@@ -33,11 +33,15 @@ impl Responder for Alertmanager {
                 self.post(silence, order).await
             }
             (Effect::Extend { silence, starts, until, comment, by, .. }, Ok(labels)) => match self.still_there(silence, order).await {
-                Ok(()) => self.post(wire(Some(silence), labels, *starts, *until, by.as_str(), comment), order).await,
+                Ok(began) => {
+                    let starts = began.unwrap_or(*starts);
+                    self.post(wire(Some(silence), labels, starts, *until, by.as_str(), comment), order).await
+                }
                 Err(end) => Err(end),
             },
             (Effect::Release { silence: Some(id), .. }, Ok(_)) => self.delete(id, order).await.map(|()| None),
             (Effect::Release { silence: None, ack, .. }, Ok(_)) => self.delete_all_of(ack, order).await,
+            (effect, Ok(_)) => Err(self.not_offered(effect)),
         })
     }
 
@@ -68,6 +72,9 @@ impl Responder for Alertmanager {
                     None => absent(false, GONE),
                 }
             }
+            Effect::Resolve { .. } | Effect::Note { .. } | Effect::Snooze { .. } | Effect::Escalate { .. } => {
+                self.not_offered(&order.effect)
+            }
             Effect::Release { silence, ack, .. } => {
                 if silences.iter().any(|s| !over(s) && (silence.as_ref() == Some(&s.id) || marked(s, ack))) {
                     absent(true, "the silence is still there; its end is sent again")
@@ -92,9 +99,16 @@ impl Alertmanager {
                 }
                 Ok(labels)
             }
-            Target::Alertmanager { source, .. } => refuse(format!("this acknowledgement is kept in {source}; nothing was sent here")),
+            Target::Alertmanager { source, .. } | Target::PagerDuty { source, .. } => {
+                refuse(format!("this acknowledgement is kept in {source}; nothing was sent here"))
+            }
             Target::Journal => refuse("this acknowledgement is kept in the journal; nothing was sent here".to_owned()),
         }
+    }
+
+    fn not_offered(&self, effect: &Effect) -> Outcome {
+        let why = format!("{}: an Alertmanager has no `{}`; nothing was sent", self.name, effect.verb());
+        Outcome::Failed { why: Text::clean(&why), retry: false }
     }
 
     async fn post(&self, silence: NewSilence<'_>, order: &Order) -> End {
@@ -126,8 +140,9 @@ impl Alertmanager {
         Ok(None)
     }
 
-    /// Posting with the id of an expired silence would make a new one: look first.
-    async fn still_there(&self, id: &str, order: &Order) -> Result<(), Outcome> {
+    /// Posting with the id of an expired silence, or with another second of its beginning, would make a new one: look first, and tell
+    /// when it began there.
+    async fn still_there(&self, id: &str, order: &Order) -> Result<Option<DateTime<Utc>>, Outcome> {
         let gone = || Outcome::Failed { why: Text::clean(&format!("{}: {GONE}", self.name)), retry: false };
         let good = match self.reach(&["silence", id], Call::Get(&[]), order).await {
             Ok(good) => good,
@@ -135,7 +150,8 @@ impl Alertmanager {
             Err(failure) => return Err(not_begun(&failure)),
         };
         let silence: Option<WireSilence> = decode(&self.name, &good.body).map_err(|f| not_begun(&f))?;
-        if silence.is_some_and(|s| s.holds(order.now) != Holds::Over) { Ok(()) } else { Err(gone()) }
+        let held = silence.filter(|s| s.holds(order.now) != Holds::Over);
+        held.map(|s| s.starts_at).ok_or_else(gone)
     }
 
     async fn silences(&self, order: &Order) -> Result<Vec<WireSilence>, Failure> {
@@ -154,7 +170,7 @@ fn outcome(end: End) -> Outcome {
 }
 
 /// What is known of a write that failed.
-fn undone(failure: &Failure) -> Outcome {
+pub(super) fn undone(failure: &Failure) -> Outcome {
     let why = failure.why().clone();
     match failure.reached {
         Reached::Unsent | Reached::Answered(408 | 425 | 429 | 503) => Outcome::Failed { why, retry: true },
@@ -164,7 +180,7 @@ fn undone(failure: &Failure) -> Outcome {
 }
 
 /// What is known of a write before which a look failed: nothing was done.
-fn not_begun(failure: &Failure) -> Outcome {
+pub(super) fn not_begun(failure: &Failure) -> Outcome {
     let refused = matches!(failure.reached, Reached::Answered(300..=407 | 409..=424 | 426..=428 | 430..=499));
     Outcome::Failed { why: failure.why().clone(), retry: !refused }
 }
@@ -180,10 +196,6 @@ fn is_gone(failure: &Failure) -> bool {
 
 fn marked(silence: &WireSilence, act: &ActId) -> bool {
     silence.comment.contains(&mark(act))
-}
-
-fn mark(act: &ActId) -> String {
-    format!("[bw:{act}]")
 }
 
 /// Equality on every label. One with an empty value is the same as none, and a matcher for it would be refused.

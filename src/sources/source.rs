@@ -13,7 +13,9 @@ use tokio::{
 };
 
 use super::{failure::Failure, settings::Deadlines};
-use crate::domain::{ActId, Actor, Answer, Ask, Effect, Fault, FaultClass, Lane, Outcome, Part, Reading, SourceName, Text, Want};
+use crate::domain::{
+    ActId, Actor, Answer, Ask, Effect, Fault, FaultClass, Lane, Moment, Outcome, Part, Person, Reading, SourceName, Text, Want,
+};
 
 /// The time of day, given from outside.
 pub type Now<'a> = &'a (dyn Fn() -> DateTime<Utc> + Send + Sync);
@@ -29,6 +31,8 @@ pub enum Gives {
     Scrape,
     /// [`Want::Duties`].
     Duties,
+    /// [`Want::Incidents`], [`Want::OnCall`].
+    Incidents,
 }
 
 /// A backend that can be asked.
@@ -45,6 +49,37 @@ pub trait Source: Send + Sync + fmt::Debug {
     fn responder(&self) -> Option<&dyn Responder> {
         None
     }
+    /// What its credentials allow, for the backends that can tell.
+    fn examiner(&self) -> Option<&dyn Examiner> {
+        None
+    }
+    /// What happened to one of its incidents, for the backends that keep a log.
+    fn chronicle(&self) -> Option<&dyn Chronicle> {
+        None
+    }
+}
+
+/// A backend that can tell what we may do there, and as whom.
+#[async_trait]
+pub trait Examiner: Send + Sync {
+    /// Look whether those who act are known there and what the credentials allow. Changes nothing.
+    async fn examine(&self, people: &[Person], now: Now<'_>) -> Vec<Finding>;
+}
+
+/// One thing found by an [`Examiner`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Whether it is as it should be.
+    pub well: bool,
+    /// What was found, and the next step if it is not well.
+    pub text: Text,
+}
+
+/// A backend that keeps a log of each incident.
+#[async_trait]
+pub trait Chronicle: Send + Sync {
+    /// What happened to the incident with this id of the backend, oldest first.
+    async fn timeline(&self, incident: &str, now: Now<'_>) -> Result<Vec<Moment>, Fault>;
 }
 
 /// A backend that can be acted on.
@@ -64,6 +99,8 @@ pub struct Order {
     pub act: ActId,
     /// In whose name.
     pub who: Actor,
+    /// Their mail address, as `[[person]]` has it; `None` if nobody of that name has one.
+    pub email: Option<Text>,
     /// What to do.
     pub effect: Effect,
     /// The time of day.

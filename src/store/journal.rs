@@ -3,6 +3,8 @@
 //! An entry's row holds the entry as JSON and, beside it, what is looked up. Each row's hash covers the hash before it and the JSON;
 //! [`Store::verify`] goes through them.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, Row, TransactionBehavior, params};
 use sha2::{Digest, Sha256};
 
@@ -13,14 +15,15 @@ use super::{
     modes::JOURNAL_FILE,
     readings::{damaged, json},
 };
-use crate::domain::{Entry, IncidentId, What};
+use crate::domain::{Effect, Entry, IncidentId, Outcome, What};
 
 impl Store {
     /// Write `entry` at the end of the journal and of its subject's thread; on the disk when this returns. Gives it back with its id
     /// and version.
     ///
     /// `expects` is the version of the thread that was decided on: if the thread has moved on, nothing is written and the error is
-    /// [`JournalError::Conflict`]. `None` writes whatever the thread says (the end of an act).
+    /// [`JournalError::Conflict`]. That burnwatch itself extended a silence meanwhile, and was done with it, changes nothing of what was
+    /// decided and is no conflict, unless the entry is such an extension too. `None` writes whatever the thread says (the end of an act).
     pub fn append(&self, entry: Entry, expects: Option<u64>) -> Result<Entry, JournalError> {
         self.writable()?;
         let mut journal = self.journal();
@@ -73,7 +76,9 @@ enum Appended {
 fn append(journal: &mut Connection, mut entry: Entry, expects: Option<u64>) -> rusqlite::Result<Appended> {
     let tx = journal.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let version = version_of(&tx, &entry.subject)?;
-    if let Some(expected) = expects.filter(|expected| *expected != version) {
+    if let Some(expected) = expects.filter(|expected| *expected != version)
+        && !is_only_extended(&tx, &entry, expected)?
+    {
         let first = first_after(&tx, &entry.subject, expected)?;
         return Ok(first.map_or(Appended::OtherJournal, |first| Appended::Conflict(Box::new(first))));
     }
@@ -107,11 +112,26 @@ fn version_of(journal: &Connection, subject: &IncidentId) -> rusqlite::Result<u6
     newest.query_row([subject.as_str()], |row| row.get::<_, i64>(0)).map(i64::cast_unsigned)
 }
 
+/// Whether all that happened on the entry's thread after `version` are extensions, and none of the thread is still under way.
+fn is_only_extended(journal: &Connection, entry: &Entry, version: u64) -> rusqlite::Result<bool> {
+    let is_extension = |what: &What| matches!(what, What::Asked { effect: Effect::Extend { .. } });
+    let thread = after(journal, &entry.subject, 0)?;
+    let asked: BTreeSet<_> = thread.iter().filter(|e| is_extension(&e.what)).map(|e| &e.act).collect();
+    let done = |e: &&Entry| matches!(&e.what, What::Ended { outcome: Outcome::Done { .. } }) && asked.contains(&e.act);
+    let done: BTreeSet<_> = thread.iter().filter(done).map(|e| &e.act).collect();
+    let mut later = thread.iter().filter(|e| e.version > version).peekable();
+    Ok(later.peek().is_some() && !is_extension(&entry.what) && asked == done && later.all(|e| asked.contains(&e.act)))
+}
+
+/// The entries of a thread after `version`, newest first.
+fn after(journal: &Connection, subject: &IncidentId, version: u64) -> rusqlite::Result<Vec<Entry>> {
+    let mut rows = journal.prepare_cached("SELECT id, body FROM entry WHERE subject = ?1 AND version > ?2 ORDER BY version DESC")?;
+    rows.query_map(params![subject.as_str(), version.cast_signed()], entry_of)?.collect()
+}
+
 /// Who came first after `version`: the newest `Asked` of the thread, or, if there is none, its newest entry.
 fn first_after(journal: &Connection, subject: &IncidentId, version: u64) -> rusqlite::Result<Option<Entry>> {
-    let mut rows = journal.prepare_cached("SELECT id, body FROM entry WHERE subject = ?1 AND version > ?2 ORDER BY version DESC")?;
-    let newest_first: Vec<Entry> =
-        rows.query_map(params![subject.as_str(), version.cast_signed()], entry_of)?.collect::<rusqlite::Result<_>>()?;
+    let newest_first = after(journal, subject, version)?;
     let asked = newest_first.iter().find(|entry| matches!(entry.what, What::Asked { .. }));
     Ok(asked.or_else(|| newest_first.first()).cloned())
 }

@@ -72,14 +72,12 @@ fn is_own(incident: &Incident, row: &SloRow) -> bool {
 /// The incident an act on this row means: its own open one, else the worst of the same service; `None` if there is neither.
 pub fn incident_of(snapshot: &Snapshot, row: &SloRow) -> Option<Arc<Incident>> {
     let own = snapshot.incidents.iter().find(|i| open(i) && is_own(i, row));
-    let of_service =
-        |i: &&Arc<Incident>| open(i) && i.service.as_ref() == Some(&row.service) && matches!(i.origin, Origin::Alertmanager { .. });
+    let of_service = |i: &&Arc<Incident>| open(i) && i.service.as_ref() == Some(&row.service) && !matches!(i.origin, Origin::Own { .. });
     own.or_else(|| snapshot.incidents.iter().find(of_service)).cloned()
 }
 
 /// Open incidents that page and those that do not, those held back by a silence or another alert left out.
 pub fn open_counts(snapshot: &Snapshot) -> (usize, usize) {
     let open = snapshot.incidents.iter().filter(|i| open(i) && !i.silenced && !i.inhibited);
-    let (pages, tickets): (Vec<_>, Vec<_>) = open.partition(|i| i.severity.pages());
-    (pages.len(), tickets.len())
+    open.fold((0, 0), |(pages, tickets), i| if i.severity.pages() { (pages + 1, tickets) } else { (pages, tickets + 1) })
 }

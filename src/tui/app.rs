@@ -14,7 +14,6 @@ use std::{
 
 use base64::Engine as _;
 use chrono::{DateTime, Utc};
-use ratatui::buffer::Buffer;
 use signal_hook::{
     consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGWINCH},
     iterator::{Handle, Signals},
@@ -24,13 +23,12 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::{
     Ended, Session,
     action::Action,
-    encode::Encoder,
+    frames::Frames,
     input::{self, Input},
     keymap::Chord,
     state::Ui,
     terminal::{PanicGuard, Terminal, TerminalError},
     update::update,
-    view,
 };
 use crate::domain::Request;
 
@@ -90,9 +88,7 @@ struct App {
     terminal: Arc<Terminal>,
     inputs: UnboundedReceiver<Input>,
     ui: Ui,
-    encoder: Encoder,
-    shown: Buffer,
-    next: Buffer,
+    frames: Frames,
     /// What must be written before the next frame; the frame is then drawn from nothing.
     anew: Option<&'static [u8]>,
     dirty: bool,
@@ -121,19 +117,7 @@ impl App {
         let keys = input::start(rustix::io::dup(terminal.tty())?, to)?;
         let ui = Ui::new(session.settings.clone(), snapshot, area, Utc::now());
         let anew = Some(terminal.take()?);
-        Ok(Self {
-            session,
-            terminal,
-            inputs,
-            ui,
-            encoder: Encoder::default(),
-            shown: Buffer::empty(area),
-            next: Buffer::empty(area),
-            anew,
-            dirty: true,
-            fed: true,
-            _keys: keys,
-        })
+        Ok(Self { session, terminal, inputs, ui, frames: Frames::default(), anew, dirty: true, fed: true, _keys: keys })
     }
 
     async fn live(&mut self) -> Result<Ended, TerminalError> {
@@ -190,7 +174,7 @@ impl App {
             Input::HangUp => return Ok(Some(Ended::HangUp)),
             Input::Free => return Ok(self.terminal.writer().is_broken().then_some(Ended::HangUp)),
             Input::Signal(SIGWINCH) => self.resize(),
-            Input::Signal(SIGCONT) => self.retake()?,
+            Input::Signal(SIGCONT) => return Ok(self.retake()),
             Input::Signal(SIGTSTP) => self.suspend()?,
             Input::Signal(signal) => return Ok(Some(Ended::Signal(signal))),
         }
@@ -246,12 +230,14 @@ impl App {
         Ok(())
     }
 
-    /// Somebody else has had the terminal: take it again and draw everything.
-    fn retake(&mut self) -> Result<(), TerminalError> {
-        self.anew = Some(self.terminal.take()?);
+    /// Somebody else has had the terminal: take it again and draw everything. A terminal that goes away sends SIGCONT too, after
+    /// SIGHUP; then there is nothing to take.
+    fn retake(&mut self) -> Option<Ended> {
+        let Ok(first) = self.terminal.take() else { return Some(Ended::HangUp) };
+        self.anew = Some(first);
         self.ui.resize(self.terminal.size());
         self.dirty = true;
-        Ok(())
+        None
     }
 
     /// Draw a frame, if there is anything to draw and somebody to take it.
@@ -263,13 +249,9 @@ impl App {
         let mut out = Vec::new();
         if let Some(first) = self.anew.take() {
             out.extend_from_slice(first);
-            self.encoder.begin(&mut out);
-            self.shown = Buffer::empty(self.ui.area);
+            self.frames.begin(&self.ui, &mut out);
         }
-        self.next.resize(self.ui.area);
-        let below = view::draw(&mut self.next, &self.ui, now);
-        self.encoder.frame(&self.shown, &self.next, &mut out);
-        std::mem::swap(&mut self.shown, &mut self.next);
+        let below = self.frames.draw(&self.ui, now, &mut out);
         if let Some(text) = self.ui.clipboard.take() {
             out.extend_from_slice(format!("\x1b]52;c;{}\x07", base64::engine::general_purpose::STANDARD.encode(text)).as_bytes());
         }

@@ -309,9 +309,12 @@ pub fn burning() -> Snapshot {
         threads: BTreeMap::new(),
         latest: vec![Arc::new(asked), Arc::new(done)],
         alerts: BTreeMap::new(),
-        store: StoreState { place: Text::clean("/var/lib/burnwatch/acme"), trouble: None, lease: LeaseView::Ours, join: None },
+        paged: BTreeMap::new(),
+        on_call: BTreeMap::new(),
+        store: StoreState { place: Text::clean("/var/lib/burnwatch/acme"), trouble: None, lease: LeaseView::Ours },
         toasts: Vec::new(),
         calm_since: None,
+        steady_until: None,
     }
 }
 

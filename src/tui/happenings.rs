@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::theme::Role;
-use crate::domain::{Effect, Entry, Episode, Grade, Incident, IncidentId, Origin, Outcome, Release, Snapshot, What};
+use crate::domain::{Effect, Entry, Episode, Escalation, Grade, Incident, IncidentId, Origin, Outcome, Release, Snapshot, What};
 
 /// One line of what happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,10 +18,27 @@ pub struct Happening {
     pub text: String,
 }
 
-/// The newest `most` things that happened.
+/// The newest `most` things that happened. Only those are put into words, however many there were.
 pub fn latest(snapshot: &Snapshot, most: usize) -> Vec<Happening> {
-    let entries = snapshot.latest.iter().filter_map(|e| of_entry(e));
-    sorted(entries.chain(snapshot.episodes.values().flat_map(of_episode)).collect(), most)
+    enum Thing<'a> {
+        Told(Happening),
+        Began(&'a Episode),
+        Ended(&'a Episode),
+    }
+    let entries = snapshot.latest.iter().filter_map(|e| of_entry(e)).map(|h| (h.at, Thing::Told(h)));
+    let episodes = snapshot.episodes.values().flat_map(|e| {
+        let ended = e.ended_at.map(|at| (at, Thing::Ended(e)));
+        std::iter::once((began_at(e), Thing::Began(e))).chain(ended)
+    });
+    let mut all: Vec<_> = entries.chain(episodes).collect();
+    all.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+    all.truncate(most);
+    let words = |(at, thing)| match thing {
+        Thing::Told(happening) => happening,
+        Thing::Began(episode) => began(episode),
+        Thing::Ended(episode) => ended(episode, at),
+    };
+    all.into_iter().map(words).collect()
 }
 
 /// What happened to one incident.
@@ -30,10 +47,10 @@ pub fn of_incident(snapshot: &Snapshot, incident: &Incident, most: usize) -> Vec
     let entries = snapshot.latest.iter().filter(|e| of(&e.subject)).filter_map(|e| of_entry(e));
     let episode = match &incident.origin {
         Origin::Own { slo, grade, .. } => snapshot.episodes.get(&(slo.clone(), *grade)),
-        Origin::Alertmanager { .. } => None,
+        Origin::Alertmanager { .. } | Origin::PagerDuty { .. } => None,
     };
     let mut all: Vec<_> = entries.chain(episode.into_iter().flat_map(of_episode)).collect();
-    if let Origin::Alertmanager { source, starts_at } = &incident.origin {
+    if let Origin::Alertmanager { source, starts_at } | Origin::PagerDuty { source, created_at: starts_at, .. } = &incident.origin {
         all.push(Happening { at: *starts_at, word: "fires", role: loud(incident.severity.pages()), text: format!("reported by {source}") });
     }
     sorted(all, most)
@@ -50,30 +67,43 @@ const fn loud(page: bool) -> Role {
 }
 
 fn of_episode(episode: &Episode) -> impl Iterator<Item = Happening> + use<> {
-    let word = episode.grade.word();
-    let began = Happening {
-        at: episode.since.unwrap_or(episode.seen_at),
-        word,
-        role: loud(episode.grade == Grade::Page),
-        text: format!("{}: budget burning", episode.slo),
-    };
-    let ended =
-        episode.ended_at.map(|at| Happening { at, word: "over", role: Role::Ok, text: format!("{}: {word} rule cleared", episode.slo) });
-    std::iter::once(began).chain(ended)
+    std::iter::once(began(episode)).chain(episode.ended_at.map(|at| ended(episode, at)))
+}
+
+fn began_at(episode: &Episode) -> DateTime<Utc> {
+    episode.since.unwrap_or(episode.seen_at)
+}
+
+fn began(episode: &Episode) -> Happening {
+    let role = loud(episode.grade == Grade::Page);
+    Happening { at: began_at(episode), word: episode.grade.word(), role, text: format!("{}: budget burning", episode.slo) }
+}
+
+fn ended(episode: &Episode, at: DateTime<Utc>) -> Happening {
+    Happening { at, word: "over", role: Role::Ok, text: format!("{}: {} rule cleared", episode.slo, episode.grade.word()) }
 }
 
 /// An entry as a line; extensions and good ends say nothing new.
 fn of_entry(entry: &Entry) -> Option<Happening> {
     let (who, title) = (&entry.who, &entry.title);
     let (word, role, text) = match &entry.what {
-        What::Asked { effect: Effect::Acknowledge { note: None, .. } } => ("ack", Role::Text, format!("{who} took {title}")),
+        What::Asked { effect: Effect::Acknowledge { note: None, .. } } => ("ack", Role::Text, format!("{who:#} took {title}")),
         What::Asked { effect: Effect::Acknowledge { note: Some(note), .. } } => {
-            ("ack", Role::Text, format!("{who} took {title}: “{note}”"))
+            ("ack", Role::Text, format!("{who:#} took {title}: “{note}”"))
         }
         What::Asked { effect: Effect::Release { why: Release::Unacknowledged, .. } } => {
-            ("unack", Role::Text, format!("{who} gave back {title}"))
+            ("unack", Role::Text, format!("{who:#} gave back {title}"))
         }
         What::Asked { effect: Effect::Release { why: Release::Cleared, .. } } => ("clear", Role::Ok, title.to_string()),
+        What::Asked { effect: Effect::Resolve { .. } } => ("resolve", Role::Text, format!("{who} resolved {title}")),
+        What::Asked { effect: Effect::Note { note, .. } } => ("note", Role::Text, format!("{who} on {title}: “{note}”")),
+        What::Asked { effect: Effect::Snooze { .. } } => ("snooze", Role::Text, format!("{who} snoozed {title}")),
+        What::Asked { effect: Effect::Escalate { to: Escalation::Level(level), .. } } => {
+            ("escalate", Role::Text, format!("{who} escalated {title} to level {level}"))
+        }
+        What::Asked { effect: Effect::Escalate { to: Escalation::Person { name, .. }, .. } } => {
+            ("escalate", Role::Text, format!("{who} handed {title} to {name}"))
+        }
         What::Ended { outcome: Outcome::Failed { why, .. } } => ("failed", Role::Critical, format!("{title}: {why}")),
         What::Ended { outcome: Outcome::Unknown { why } } => ("unknown", Role::Unknown, format!("{title}: {why}")),
         What::Asked { effect: Effect::Extend { .. } } | What::Ended { outcome: Outcome::Done { .. } } => return None,

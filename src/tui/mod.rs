@@ -6,7 +6,7 @@
 //! Ui + now --view::draw--> cells --encode--> bytes --writer--> terminal
 //! ```
 //!
-//! [`app`](self) holds the loop; [`terminal`] takes the terminal and always gives it back; [`view`] is a pure function of the state
+//! [`app`](self) holds the loop; `terminal` takes the terminal and always gives it back; `view` is a pure function of the state
 //! and the time.
 
 use std::{sync::Arc, time::Duration};
@@ -22,12 +22,14 @@ mod encode;
 mod filter;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod frames;
 mod glyphs;
 mod happenings;
 mod input;
 mod keymap;
 mod layout;
 mod list;
+mod offscreen;
 #[cfg(test)]
 mod pty_tests;
 mod receipts;
@@ -41,8 +43,10 @@ mod writer;
 
 pub use app::run;
 pub use glyphs::Glyphs;
+pub use offscreen::Offscreen;
 pub use terminal::TerminalError;
 pub use theme::{Depth, Role, Theme, ThemeError};
+pub use widgets::figures;
 
 /// What the screen needs of the rest of the program.
 #[derive(Debug)]

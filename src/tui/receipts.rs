@@ -12,7 +12,16 @@ use crate::domain::{ActId, Effect, Entry, IncidentId, Outcome, Release, Snapshot
 struct Awaited {
     incident: IncidentId,
     taking: Taking,
-    act: Option<(ActId, Option<DateTime<Utc>>)>,
+    act: Option<Sent>,
+}
+
+/// An act that is in the journal.
+#[derive(Debug)]
+struct Sent {
+    act: ActId,
+    until: Option<DateTime<Utc>>,
+    /// `in the journal`, `in pd`.
+    place: String,
 }
 
 /// Acts without an answer yet, and how far the journal has been read.
@@ -47,14 +56,16 @@ impl Receipts {
             What::Asked { effect } => {
                 let mine = self.awaited.iter_mut().find(|a| a.act.is_none() && a.incident == entry.subject && a.is(effect))?;
                 let until = if let Effect::Acknowledge { until, .. } = effect { Some(*until) } else { None };
-                mine.act = Some((entry.act.clone(), until));
+                let place = effect.target().source().map_or_else(|| "in the journal".to_owned(), |source| format!("in {source}"));
+                mine.act = Some(Sent { act: entry.act.clone(), until, place });
                 None
             }
             What::Ended { outcome } => {
-                let place = self.awaited.iter().position(|a| a.act.as_ref().is_some_and(|(act, _)| *act == entry.act))?;
+                let place = self.awaited.iter().position(|a| a.act.as_ref().is_some_and(|sent| sent.act == entry.act))?;
                 let awaited = self.awaited.get(place)?;
-                let until = awaited.act.as_ref().and_then(|(_, until)| *until);
-                let words = sentence(awaited.taking, entry, outcome, until.map(|at| When { at, now, zone, seconds: false }));
+                let sent = awaited.act.as_ref()?;
+                let until = sent.until.map(|at| When { at, now, zone, seconds: false });
+                let words = sentence(awaited.taking, entry, outcome, until, &sent.place);
                 if !matches!(outcome, Outcome::Failed { retry: true, .. } | Outcome::Unknown { .. }) {
                     self.awaited.remove(place);
                 }
@@ -77,7 +88,7 @@ fn newest(snapshot: &Snapshot) -> u64 {
     snapshot.latest.iter().map(|e| e.id).max().unwrap_or_default()
 }
 
-fn sentence(taking: Taking, entry: &Entry, outcome: &Outcome, until: Option<When>) -> String {
+fn sentence(taking: Taking, entry: &Entry, outcome: &Outcome, until: Option<When>, place: &str) -> String {
     let title = &entry.title;
     let verb = match taking {
         Taking::Take => "acknowledge",
@@ -88,7 +99,7 @@ fn sentence(taking: Taking, entry: &Entry, outcome: &Outcome, until: Option<When
             let until = until.map(|w| format!(" until {w}")).unwrap_or_default();
             format!("acknowledged · silence {}{until}", short(id))
         }
-        (Outcome::Done { receipt: None }, Taking::Take) => format!("acknowledged · {title}, in the journal"),
+        (Outcome::Done { receipt: None }, Taking::Take) => format!("acknowledged · {title}, {place}"),
         (Outcome::Done { .. }, Taking::GiveBack) => format!("given back · {title}"),
         (Outcome::Failed { why, retry: true }, _) => format!("{verb} {title}: not delivered, {why}; it is tried again"),
         (Outcome::Failed { why, retry: false }, _) => format!("{verb} {title}: failed, {why}"),

@@ -3,13 +3,18 @@
 //! Everything a person pointed at is held by id or by the thing itself, never by its place: a refresh moves nothing under the finger.
 //! Drawing reads this and changes nothing; [`update`](super::update::update) and [`Ui::take`] change it and do no I/O.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use ratatui::layout::Rect;
 
 use super::{
-    Settings, answers,
+    Settings,
+    answers::{self, Answers},
     filter::Filter,
     happenings::{self, Happening},
     keymap::Keymap,
@@ -197,6 +202,13 @@ pub struct Drawn {
     pub below: u16,
 }
 
+/// What a new page is on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Fresh {
+    Incident(IncidentId),
+    Slo(SloId),
+}
+
 /// All that the screen knows.
 #[derive(Debug)]
 pub struct Ui {
@@ -234,8 +246,12 @@ pub struct Ui {
     pub incident_sort: Sort,
     /// What happened lately.
     pub latest: Vec<Happening>,
-    /// Pages that are new, and until when they are shown so.
-    pub fresh: Vec<(Arc<Incident>, DateTime<Utc>)>,
+    /// What is worst; `None` if nothing burns.
+    pub answers: Option<Answers>,
+    /// Open incidents that page and those that do not.
+    pub open: (usize, usize),
+    /// Pages that are new, by what they are on, and until when they are shown so.
+    fresh: HashMap<Fresh, DateTime<Utc>>,
     /// Something that went well, for a moment.
     pub notice: Option<Notice>,
     /// What failed, until it is read; the oldest is shown.
@@ -275,7 +291,9 @@ impl Ui {
             slo_sort: Sort::Worst,
             incident_sort: Sort::Worst,
             latest: Vec::new(),
-            fresh: Vec::new(),
+            answers: None,
+            open: (0, 0),
+            fresh: HashMap::new(),
             notice: None,
             failures: VecDeque::new(),
             drawn: Drawn::default(),
@@ -297,17 +315,22 @@ impl Ui {
         self.notice_pages(&snapshot, now);
         self.snapshot = snapshot;
         self.latest = happenings::latest(&self.snapshot, 64);
+        self.answers = answers::answers(&self.snapshot);
+        self.open = answers::open_counts(&self.snapshot);
         self.follow_detail();
         self.refresh_lists();
         self.take_toasts(now);
     }
 
     fn notice_pages(&mut self, next: &Snapshot, now: DateTime<Utc>) {
-        self.fresh.retain(|(_, until)| *until > now);
+        self.fresh.retain(|_, until| *until > now);
         if self.begun {
-            let known = |i: &Incident| self.snapshot.incidents.iter().any(|old| old.id == i.id);
-            let new = next.incidents.iter().filter(|i| i.severity <= Severity::P2 && !known(i));
-            self.fresh.extend(new.map(|i| (i.clone(), now + TimeDelta::seconds(3))));
+            let known: HashSet<&IncidentId> = self.snapshot.incidents.iter().map(|old| &old.id).collect();
+            for new in next.incidents.iter().filter(|i| i.severity <= Severity::P2 && !known.contains(&i.id)) {
+                let on = if let Origin::Own { slo, .. } = &new.origin { Some(Fresh::Slo(slo.clone())) } else { None };
+                let both = [Some(Fresh::Incident(new.id.clone())), on];
+                self.fresh.extend(both.into_iter().flatten().map(|fresh| (fresh, now + TimeDelta::seconds(3))));
+            }
         }
         self.begun = self.begun || next.sources.iter().any(|s| s.state == Freshness::Fresh);
     }
@@ -463,12 +486,11 @@ impl Ui {
 
     /// Whether this incident is a new page.
     pub fn is_fresh(&self, id: &IncidentId, now: DateTime<Utc>) -> bool {
-        self.fresh.iter().any(|(i, until)| i.id == *id && *until > now)
+        self.fresh.get(&Fresh::Incident(id.clone())).is_some_and(|until| *until > now)
     }
     /// Whether this SLO has a new page.
     pub fn is_fresh_slo(&self, id: &SloId, now: DateTime<Utc>) -> bool {
-        let own = |i: &Incident| matches!(&i.origin, Origin::Own { slo, .. } if slo == id);
-        self.fresh.iter().any(|(i, until)| *until > now && own(i))
+        self.fresh.get(&Fresh::Slo(id.clone())).is_some_and(|until| *until > now)
     }
 
     /// The cursor has just moved.

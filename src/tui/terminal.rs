@@ -10,7 +10,6 @@ use std::{
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
-        mpsc,
     },
     thread::ThreadId,
     time::Duration,
@@ -19,7 +18,7 @@ use std::{
 use ratatui::layout::Rect;
 use rustix::termios::{OptionalActions, QueueSelector, Termios, isatty, tcflush, tcgetattr, tcgetwinsize, tcsetattr};
 
-use super::writer::{Writer, write_all};
+use super::writer::{Output, Writer};
 
 /// Why there is no screen.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +50,7 @@ const LARGEST: (u16, u16) = (1_000, 500);
 #[derive(Debug)]
 pub struct Terminal {
     tty: OwnedFd,
-    out: OwnedFd,
+    out: Arc<Output>,
     original: Termios,
     taken: AtomicBool,
     writer: Arc<Writer>,
@@ -67,9 +66,9 @@ impl Terminal {
         if !isatty(stdout) {
             return Err(TerminalError::NoTerminal("standard output"));
         }
-        let (tty, out) = (rustix::io::dup(stdin)?, rustix::io::dup(stdout)?);
+        let (tty, out) = (rustix::io::dup(stdin)?, Arc::new(Output::find()?));
         let original = tcgetattr(&tty)?;
-        let writer = Writer::start(rustix::io::dup(stdout)?, free)?;
+        let writer = Writer::start(out.clone(), free)?;
         Ok(Self { tty, out, original, taken: AtomicBool::new(false), writer })
     }
 
@@ -77,8 +76,10 @@ impl Terminal {
     pub fn take(&self) -> Result<&'static [u8], TerminalError> {
         let mut raw = self.original.clone();
         raw.make_raw();
-        tcsetattr(&self.tty, OptionalActions::Now, &raw)?;
+        // First the mark: whoever panics from here on must not write into it.
         self.taken.store(true, Ordering::SeqCst);
+        let taken = tcsetattr(&self.tty, OptionalActions::Now, &raw).and_then(|()| self.out.hold());
+        taken.inspect_err(|_| self.taken.store(false, Ordering::SeqCst))?;
         Ok(ENTER)
     }
 
@@ -87,38 +88,27 @@ impl Terminal {
         self.taken.load(Ordering::SeqCst)
     }
 
-    /// Give it back, if it is taken; the second time nothing happens. Takes 300 ms at the most.
+    /// Give it back, if it is taken; the second time nothing happens. Takes 300 ms at the most: what a terminal has not taken by then
+    /// is thrown away, so that the way back is the next that it reads.
     pub fn give_back(&self) {
         if !self.taken.swap(false, Ordering::SeqCst) {
             return;
         }
-        let settled = self.writer.settle(Duration::from_millis(100));
         let mut bytes = Vec::new();
-        if !settled {
-            let _ = tcflush(&self.out, QueueSelector::OFlush);
+        if !self.writer.settle(Duration::from_millis(100)) {
+            self.writer.give_up();
+            let _ = tcflush(self.out.fd(), QueueSelector::OFlush);
             bytes.extend_from_slice(CANCEL);
         }
         bytes.extend_from_slice(LEAVE);
-        self.write_with_patience(bytes, Duration::from_millis(150));
+        self.out.write(&bytes, Duration::from_millis(150));
+        self.out.release();
         let _ = tcsetattr(&self.tty, OptionalActions::Now, &self.original);
-    }
-
-    /// Write from a thread of its own, for it may be held up for ever.
-    fn write_with_patience(&self, bytes: Vec<u8>, patience: Duration) {
-        let Ok(out) = rustix::io::dup(&self.out) else { return };
-        let (done, ended) = mpsc::sync_channel(1);
-        let write = move || {
-            let _ = write_all(&out, &bytes);
-            let _ = done.send(());
-        };
-        if std::thread::Builder::new().spawn(write).is_ok() {
-            let _ = ended.recv_timeout(patience);
-        }
     }
 
     /// Its size, clamped to what is worth drawing; nothing for a terminal that says 0x0 or nothing.
     pub fn size(&self) -> Rect {
-        let Ok(size) = tcgetwinsize(&self.out) else { return Rect::ZERO };
+        let Ok(size) = tcgetwinsize(self.out.fd()) else { return Rect::ZERO };
         Rect::new(0, 0, size.ws_col.min(LARGEST.0), size.ws_row.min(LARGEST.1))
     }
 

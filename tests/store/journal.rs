@@ -226,3 +226,28 @@ fn a_process_that_is_killed() {
         println!("wrote {}", written.id);
     }
 }
+
+#[test]
+fn an_extension_meanwhile_refuses_nobody_once_it_is_done() {
+    let (_folder, store) = store();
+    store.append(asked("a", "ana", INCIDENT), Some(0)).unwrap();
+    store.append(ended("a", Outcome::Done { receipt: Some("s".into()) }), None).unwrap();
+    let effect = Effect::Extend {
+        target: Target::Journal,
+        silence: "s".into(),
+        starts: at(0),
+        until: at(900),
+        ack: "a".into(),
+        comment: "ACK! ana [bw:a]".into(),
+        by: "ana".into(),
+    };
+    let extend = |act: &str| Entry { what: What::Asked { effect: effect.clone() }, ..asked(act, "burnwatch", INCIDENT) };
+    store.append(extend("e"), Some(2)).unwrap();
+    let unack = || asked("b", "ben", INCIDENT);
+    let under_way = store.append(unack(), Some(2)).unwrap_err();
+    assert!(matches!(under_way, JournalError::Conflict { first } if first.who.name.as_str() == "burnwatch"));
+    store.append(ended("e", Outcome::Done { receipt: Some("s".into()) }), None).unwrap();
+    assert!(matches!(store.append(extend("f"), Some(2)), Err(JournalError::Conflict { .. })), "an extension is decided on what is");
+    assert_eq!(store.append(unack(), Some(2)).unwrap().version, 5);
+    assert!(matches!(store.append(unack(), Some(2)), Err(JournalError::Conflict { .. })), "of two people one is still late");
+}

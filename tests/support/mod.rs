@@ -12,13 +12,19 @@
     reason = "a test that cannot go on ends here"
 )]
 
+pub mod exporter;
+pub mod fake;
 pub mod http;
+pub mod pagerduty;
 pub mod pty;
 pub mod server;
+pub mod shop;
 
 use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
     path::Path,
-    process::Command,
+    process::{Command, Output},
     time::{Duration, Instant},
 };
 
@@ -29,8 +35,13 @@ pub const DEADLINE: Duration = Duration::from_secs(30);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Looks until `look` finds something; `None` once the deadline has passed.
-pub fn poll<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
-    let end = Instant::now() + DEADLINE;
+pub fn poll<T>(look: impl FnMut() -> Option<T>) -> Option<T> {
+    poll_within(DEADLINE, look)
+}
+
+/// The same with a limit of its own, for what was promised within a time.
+pub fn poll_within<T>(limit: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    let end = Instant::now() + limit;
     loop {
         if let Some(found) = look() {
             return Some(found);
@@ -48,6 +59,35 @@ pub fn burnwatch(home: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_burnwatch"));
     command.args(args).env_clear().envs(environment(home));
     command
+}
+
+/// Writes the configuration that the program at home in `home` finds; it may hold secrets, so nobody else can read it.
+pub fn configure(home: &Path, toml: &str) {
+    let folder = home.join("config/burnwatch");
+    fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("burnwatch.toml");
+    fs::write(&file, toml).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// Runs the program to its end.
+pub fn run(home: &Path, args: &[&str]) -> Output {
+    burnwatch(home, args).output().expect("cannot start burnwatch")
+}
+
+/// What `burnwatch status --json` says, and its exit code.
+pub fn status(home: &Path) -> (serde_json::Value, Option<i32>) {
+    let output = run(home, &["status", "--json"]);
+    let said = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error} in {output:?}"));
+    (said, output.status.code())
+}
+
+/// The one row of `status[list]` whose `key` is `value`.
+pub fn row<'a>(status: &'a serde_json::Value, list: &str, key: &str, value: &str) -> &'a serde_json::Value {
+    let rows = status[list].as_array().unwrap_or_else(|| panic!("no {list} in {status:#}"));
+    let found: Vec<_> = rows.iter().filter(|row| row[key] == value).collect();
+    assert_eq!(found.len(), 1, "{list} with {key} = {value} in {status:#}");
+    found[0]
 }
 
 /// The environment of the program under test.

@@ -9,7 +9,7 @@ use std::{
     path::Path,
     sync::{Arc, Condvar, Mutex, MutexGuard},
     thread::JoinHandle,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_system};
@@ -19,7 +19,7 @@ use rustix::{
     termios::{LocalModes, tcgetattr},
 };
 
-use super::{DEADLINE, environment, poll};
+use super::{DEADLINE, environment, poll, poll_within};
 
 /// An operating-system command that no terminal shows: what was written before it has been read once it has been read.
 const MARK: &[u8] = b"\x1b]777;burnwatch-tests\x07";
@@ -46,9 +46,9 @@ impl Shared {
         self.0.1.notify_all();
     }
 
-    /// Waits until `ready` holds; false if the deadline comes first.
-    fn wait_until(&self, mut ready: impl FnMut(&Seen) -> bool) -> bool {
-        let end = Instant::now() + DEADLINE;
+    /// Waits until `ready` holds; false if `limit` has passed first.
+    fn wait_until(&self, limit: Duration, mut ready: impl FnMut(&Seen) -> bool) -> bool {
+        let end = Instant::now() + limit;
         let mut seen = self.lock();
         while !ready(&seen) {
             let left = end.saturating_duration_since(Instant::now());
@@ -120,8 +120,13 @@ impl Pty {
     }
 
     /// Waits until the screen is as wished; `what` names it when it never is.
-    pub fn wait_for(&self, what: &str, mut wished: impl FnMut(&vt100::Screen) -> bool) {
-        let came = self.shared.wait_until(|seen| wished(seen.parser.screen()));
+    pub fn wait_for(&self, what: &str, wished: impl FnMut(&vt100::Screen) -> bool) {
+        self.wait_for_within(DEADLINE, what, wished);
+    }
+
+    /// The same with a limit of its own, for what was promised within a time.
+    pub fn wait_for_within(&self, limit: Duration, what: &str, mut wished: impl FnMut(&vt100::Screen) -> bool) {
+        let came = self.shared.wait_until(limit, |seen| wished(seen.parser.screen()));
         assert!(came, "waited for {what}, and saw:\n{}", self.text());
     }
 
@@ -219,7 +224,12 @@ impl Pty {
 
     /// Waits until the program has ended and all that it wrote has been read.
     pub fn wait_exit(&mut self) -> ExitStatus {
-        let ended = poll(|| self.has_ended()).unwrap_or_else(|| panic!("it does not end; screen:\n{}", self.text()));
+        self.wait_exit_within(DEADLINE)
+    }
+
+    /// The same with a limit of its own, for an end that was promised within a time.
+    pub fn wait_exit_within(&mut self, limit: Duration) -> ExitStatus {
+        let ended = poll_within(limit, || self.has_ended()).unwrap_or_else(|| panic!("it does not end; screen:\n{}", self.text()));
         self.read_to_the_end();
         ended
     }
@@ -232,7 +242,7 @@ impl Pty {
             && !stalled
         {
             slave.write_all(MARK).unwrap();
-            assert!(self.shared.wait_until(|seen| seen.marks > marks), "the terminal was not read to its end");
+            assert!(self.shared.wait_until(DEADLINE, |seen| seen.marks > marks), "the terminal was not read to its end");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Servers that a test starts for itself: each on a free port of loopback, ready when it says so itself, gone with its handle.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
@@ -126,6 +126,13 @@ impl Prometheus {
 
     /// The value of an expression that has one, at `at` (Unix seconds); `None` if it brings nothing.
     pub fn value(&self, expression: &str, at: f64) -> Option<f64> {
+        let values = self.values(expression, at, "");
+        assert!(values.len() <= 1, "{expression} has more than one value: {values:?}");
+        values.into_values().next()
+    }
+
+    /// The values of an expression at `at` (Unix seconds), by the value of `label`, which tells them apart.
+    pub fn values(&self, expression: &str, at: f64, label: &str) -> BTreeMap<String, f64> {
         let form = url::form_urlencoded::Serializer::new(String::new())
             .append_pair("query", expression)
             .append_pair("time", &at.to_string())
@@ -133,8 +140,18 @@ impl Prometheus {
         let answer = http::post(self.server.port, "/api/v1/query", "application/x-www-form-urlencoded", &form).unwrap().json();
         assert_eq!(answer["status"], "success", "{expression}: {answer}");
         let result = answer["data"]["result"].as_array().unwrap();
-        assert!(result.len() <= 1, "{expression} has more than one value: {answer}");
-        result.first().map(|sample| sample["value"][1].as_str().unwrap().parse().unwrap())
+        let value = |sample: &Value| sample["value"][1].as_str().unwrap().parse().unwrap();
+        let name = |sample: &Value| sample["metric"][label].as_str().unwrap_or_default().to_owned();
+        let values: BTreeMap<_, _> = result.iter().map(|sample| (name(sample), value(sample))).collect();
+        assert_eq!(values.len(), result.len(), "{expression} is not told apart by {label}: {answer}");
+        values
+    }
+
+    /// How many questions it has been asked.
+    pub fn questions(&self) -> u64 {
+        let page = http::get(self.server.port, "/metrics").unwrap().body;
+        let asked = page.lines().filter(|line| line.starts_with("prometheus_http_requests_total{") && line.contains("/api/v1/"));
+        asked.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
     }
 }
 

@@ -1,12 +1,15 @@
 //! Open incidents out of what Alertmanagers say, our own episodes, and the journal's threads.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::domain::{
-    ACK_PREFIX, Ack, Actor, Alerts, Delivery, Episode, FiringAlert, Freshness, Grade, Incident, IncidentId, Labels, Link, Origin, Plan,
-    Severity, Silence, SloRow, Snapshot, SourceName, Status, Target, Text, Thread, Untrusted,
+    ACK_PREFIX, Ack, Actor, Alerts, Delivery, Episode, FaultClass, FiringAlert, Freshness, Grade, Incident, IncidentId, Labels, Link,
+    Origin, Plan, Severity, Silence, SloId, SloRow, Snapshot, SourceName, SourceRow, Status, Target, Text, Thread, Untrusted,
 };
 
 /// How long after an acknowledgement its silence may be missing from what the Alertmanager lists.
@@ -16,17 +19,36 @@ const SILENCE_GRACE: TimeDelta = TimeDelta::seconds(30);
 pub fn incidents(snapshot: &Snapshot, plan: &Plan, now: DateTime<Utc>) -> Vec<Arc<Incident>> {
     let mut all: Vec<Arc<Incident>> = Vec::new();
     for (source, alerts) in &snapshot.alerts {
-        let stale = snapshot.source(source).is_none_or(|s| s.state != Freshness::Fresh);
+        let stale = snapshot.source(source).is_none_or(|s| !confirms(s, plan, now));
         let silences: HashMap<&str, &Silence> = alerts.silences.iter().map(|s| (s.id.as_str(), s)).collect();
         all.extend(alerts.alerts.iter().map(|a| Arc::new(of_alert(snapshot, source, alerts, &silences, a, stale, now))));
     }
+    all.extend(super::paged::incidents(snapshot, plan, now));
+    let rows = rows_of(snapshot);
     let paging = |e: &Episode| snapshot.episodes.get(&(e.slo.clone(), Grade::Page)).is_some_and(|p| p.ended_at.is_none());
     let open = snapshot.episodes.values().filter(|e| e.ended_at.is_none());
     // While an SLO pages, its ticket is the same trouble.
-    let own = open.filter(|e| e.grade == Grade::Page || !paging(e)).filter_map(|e| of_episode(snapshot, plan, e, now));
+    let own =
+        open.filter(|e| e.grade == Grade::Page || !paging(e)).filter_map(|e| Some(of_episode(snapshot, plan, rows.get(&e.slo)?, e, now)));
     all.extend(own.map(Arc::new));
     all.sort_by(|a, b| key(a).cmp(&key(b)));
     all
+}
+
+/// Whether a source has said lately what fires. One whose heartbeat is missing has: it may not know of every alert, but it has those.
+fn confirms(source: &SourceRow, plan: &Plan, now: DateTime<Utc>) -> bool {
+    let lately = |at: DateTime<Utc>| plan.source(&source.name).is_some_and(|p| (now - at).to_std().is_ok_and(|age| age <= p.stale_after()));
+    let unheard = source.fault.as_ref().is_some_and(|f| f.class == FaultClass::Heartbeat);
+    source.state == Freshness::Fresh || unheard && source.last_poll.is_some_and(lately)
+}
+
+/// The rows of SLOs that have an open episode.
+fn rows_of(snapshot: &Snapshot) -> HashMap<&SloId, &SloRow> {
+    let open: HashSet<&SloId> = snapshot.episodes.values().filter(|e| e.ended_at.is_none()).map(|e| &e.slo).collect();
+    if open.is_empty() {
+        return HashMap::new();
+    }
+    snapshot.slos.iter().filter(|r| open.contains(&r.id)).map(|r| (&r.id, &**r)).collect()
 }
 
 /// Held back last; then what nobody has; then by severity, the longest first.
@@ -111,7 +133,7 @@ fn ours(thread: &Thread, occurrence: DateTime<Utc>, now: DateTime<Utc>) -> Optio
 fn end(ack: &Ack) -> Option<DateTime<Utc>> {
     match ack.target {
         Target::Alertmanager { .. } if ack.delivery == Delivery::Done => ack.until,
-        Target::Alertmanager { .. } | Target::Journal => ack.lapses,
+        Target::Alertmanager { .. } | Target::PagerDuty { .. } | Target::Journal => ack.lapses,
     }
 }
 
@@ -145,25 +167,26 @@ fn theirs(silence: &Silence, source: &SourceName, labels: &Labels) -> Ack {
     }
 }
 
-/// How fast, as part of a title.
-fn pace(row: &SloRow) -> String {
-    match row.now().and_then(|f| f.burn) {
-        Some(burn) if burn.0 < 99.95 => format!(" {:.1}×", burn.0),
-        Some(burn) => format!(" {:.0}×", burn.0),
-        None => String::new(),
+/// How fast, as part of a title: over the short window of the rule that fires.
+fn pace(row: &SloRow, grade: Grade) -> String {
+    let mut rules = row.rules.iter().zip(&row.definition.rules);
+    let fires = rules.find(|(state, rule)| rule.grade == grade && state.firing == Some(true));
+    match fires.map_or_else(|| row.now().and_then(|f| f.burn), |(_, rule)| row.burn(rule.short)) {
+        Some(burn) if burn.0 < 99.95 => format!("{:.1}×", burn.0),
+        Some(burn) => format!("{:.0}×", burn.0),
+        None => "budget burning".to_owned(),
     }
 }
 
-fn of_episode(snapshot: &Snapshot, plan: &Plan, episode: &Episode, now: DateTime<Utc>) -> Option<Incident> {
-    let row = snapshot.slos.iter().find(|r| r.id == episode.slo)?;
+fn of_episode(snapshot: &Snapshot, plan: &Plan, row: &SloRow, episode: &Episode, now: DateTime<Utc>) -> Incident {
     let id = IncidentId::new(&format!("{}:{}", episode.slo, episode.grade.word()));
     let thread = snapshot.threads.get(&id);
     let ack = thread.and_then(|t| ours(t, episode.seen_at, now));
     let stale = plan.source(&row.definition.source).is_none()
         || row.state >= crate::domain::State::Unknown && row.firing().is_none()
         || matches!(row.state, crate::domain::State::Stale | crate::domain::State::NoData);
-    Some(Incident {
-        title: Text::from(format!("{}: {} budget burning{}", row.service, row.definition.name, pace(row))),
+    Incident {
+        title: Text::from(format!("{}: {} {}", row.service, row.definition.name, pace(row, episode.grade))),
         severity: Severity::of(episode.grade),
         service: Some(row.service.clone()),
         status: if ack.is_some() { Status::Acknowledged } else { Status::Triggered },
@@ -180,5 +203,5 @@ fn of_episode(snapshot: &Snapshot, plan: &Plan, episode: &Episode, now: DateTime
         origin: Origin::Own { slo: episode.slo.clone(), grade: episode.grade, seen_at: episode.seen_at },
         stale,
         id,
-    })
+    }
 }

@@ -133,6 +133,16 @@ fn quiet(window: Window) -> Option<EventCounts> {
 }
 
 #[test]
+fn a_clock_set_back_takes_figures_with_it() {
+    let plan = plan(Window::days(30), 15);
+    let fresh = take(&Snapshot::empty(&plan, start()), &plan, reading(&plan, at(3_600.0), &["checkout"], &quiet));
+    let states = [3_600.0, 3_596.0, 3_590.0, 0.0].map(|t| fold(&fresh, &plan, Event::Tick, at(t)).slos[0].state);
+    assert_eq!(states, [State::Ok, State::Ok, State::Unknown, State::Unknown]);
+    let read_anew = take(&fold(&fresh, &plan, Event::Tick, at(0.0)), &plan, reading(&plan, at(1.0), &["checkout"], &quiet));
+    assert_eq!(read_anew.slos[0].state, State::Ok);
+}
+
+#[test]
 fn absences_are_told_apart_and_none_is_ever_ok() {
     let plan = plan(Window::days(30), 15);
     let empty = Snapshot::empty(&plan, start());
@@ -141,6 +151,18 @@ fn absences_are_told_apart_and_none_is_ever_ok() {
 
     let idle = take(&ok, &plan, reading(&plan, at(15.0), &["checkout"], &|_| Some(EventCounts::default())));
     assert_eq!((idle.slos[0].state, idle.slos[0].budget_left()), (State::NoTraffic, None));
+
+    // A window tells no more than was seen of it.
+    let mut young = reading(&plan, at(15.0), &["checkout"], &|_| Some(EventCounts::default()));
+    let share = 60.0 / Window::days(30).secs_f64();
+    for answer in young.parts.iter_mut().filter_map(|p| p.outcome.as_mut().ok()) {
+        if let Answer::Counts(rows) = answer {
+            rows.iter_mut().filter(|r| r.covered.is_some()).for_each(|r| r.covered = Some(share));
+        }
+    }
+    let young = take(&empty, &plan, young);
+    assert_eq!(young.slos[0].covered, Some(share));
+    assert!((young.slos[0].absent_since.unwrap() - (at(15.0) - TimeDelta::seconds(60))).abs() <= TimeDelta::seconds(1));
 
     let gone = take(&ok, &plan, reading(&plan, at(15.0), &[], &quiet));
     assert_eq!((gone.slos[0].state, gone.slos[0].budget_left()), (State::NoData, None));

@@ -107,7 +107,7 @@ fn target() -> Target {
     Target::Alertmanager { source: "am".into(), labels }
 }
 fn order(effect: Effect) -> Order {
-    Order { act: ActId::new("a7"), who: Actor { name: Text::clean("maya"), verified: true }, effect, now: sunday() }
+    Order { act: ActId::new("a7"), who: Actor { name: Text::clean("maya"), verified: true }, email: None, effect, now: sunday() }
 }
 fn acknowledge(target: Target) -> Order {
     let note = Some(Text::clean("looking into it"));
@@ -162,7 +162,7 @@ async fn an_acknowledgement_is_one_silence_on_exactly_the_alerts_labels() {
 }
 
 #[tokio::test]
-async fn an_extension_keeps_id_and_start_and_takes_the_id_that_comes_back() {
+async fn an_extension_keeps_id_and_the_start_that_the_server_gave_it_and_takes_the_id_that_comes_back() {
     let there = silence(ID, "active", "ACK! maya [bw:a1]", "2026-11-22T09:15:00Z").to_string();
     let server = StandIn::new(move |request| if request.starts_with("GET") { Say::json(&there) } else { made("other-id") }).await;
     assert_eq!(source(&server).perform(&extend()).await, done("other-id"));
@@ -170,7 +170,7 @@ async fn an_extension_keeps_id_and_start_and_takes_the_id_that_comes_back() {
     assert_eq!(asked.iter().map(|r| line(r)).collect::<Vec<_>>(), [&format!("GET /api/v2/silence/{ID}"), "POST /api/v2/silences"]);
     let sent = body(&asked[1]);
     let picked = ["id", "startsAt", "endsAt", "comment"].map(|k| sent[k].as_str().unwrap());
-    assert_eq!(picked, [ID, "2026-11-22T09:02:00.250Z", "2026-11-22T09:25:00.250Z", "ACK! maya [bw:a1]"]);
+    assert_eq!(picked, [ID, "2026-11-22T09:00:00.000Z", "2026-11-22T09:25:00.250Z", "ACK! maya [bw:a1]"]);
 }
 
 #[tokio::test]

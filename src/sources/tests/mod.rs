@@ -3,6 +3,7 @@
 mod alertmanager;
 mod http;
 mod ical;
+mod pagerduty;
 mod prometheus;
 mod scrape;
 mod stand_in;

@@ -122,7 +122,9 @@ async fn warnings_mark_the_answer_as_not_whole() {
 
 #[tokio::test]
 async fn a_value_that_is_no_number_is_never_a_count() {
-    let found = good_counts(answer(fixture("prometheus-2.42/counts-nan.json"), counts(Window::minutes(5))).await);
+    let part = answer(fixture("prometheus-2.42/counts-nan.json"), counts(Window::minutes(5))).await;
+    assert_eq!(part.partial.as_ref().map(crate::domain::Text::as_str), Some("3 groups left out: their counts are no finite number"));
+    let found = good_counts(part);
     assert_eq!(found.iter().map(|c| c.counts).collect::<Vec<_>>(), [None, None, None]);
 }
 

@@ -1,6 +1,7 @@
 //! A piece of the screen to write on, in its own coordinates.
 //!
-//! Text that does not fit is cut at cells with `…`; what lies outside is dropped. Nothing here can panic, whatever the size.
+//! Text that does not fit is cut with `…`, after a whole word where that keeps half of it; what lies outside is dropped. Nothing here
+//! can panic, whatever the size.
 
 use std::fmt::{self, Write as _};
 
@@ -9,7 +10,7 @@ use ratatui::{
     layout::Rect,
     style::{Modifier, Style},
 };
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::super::theme::{Role, Theme};
 
@@ -47,7 +48,7 @@ impl<'a> Canvas<'a> {
         self.area.height
     }
 
-    /// Write `text` at (x, y) in at most `width` cells, cut with `…`. Returns the column after it.
+    /// Write `text` at (x, y) in at most `width` cells, cut with `…`, after a word where it can be. Returns the column after it.
     pub fn text(&mut self, x: u16, y: u16, width: u16, role: Role, text: &str) -> u16 {
         self.styled(x, y, width, self.theme.style(role), text)
     }
@@ -91,8 +92,11 @@ impl<'a> Canvas<'a> {
         if used <= room {
             self.buffer.set_stringn(left, top, text, usize::from(room), style);
         } else {
-            let (end, _) = self.buffer.set_stringn(left, top, text, usize::from(room - 1), style);
+            let kept = whole_words(text, room - 1);
+            let (end, _) = self.buffer.set_stringn(left, top, kept, usize::from(room - 1), style);
             self.buffer.set_stringn(end, top, "…", 1, style);
+            let (from, to) = (end.saturating_add(1), left.saturating_add(room));
+            self.buffer.set_stringn(from, top, " ".repeat(usize::from(to.saturating_sub(from))), usize::from(room), style);
         }
         after
     }
@@ -155,6 +159,22 @@ pub fn cells(text: &str) -> u16 {
     u16::try_from(width).unwrap_or(u16::MAX)
 }
 
+/// The beginning of `text` that fits in `width` cells without a word cut in two, unless that would take more than half of what fits:
+/// a single long name is cut where it must be.
+fn whole_words(text: &str, width: u16) -> &str {
+    let mut used = 0_u16;
+    let end = text.char_indices().find(|(_, c)| {
+        used = used.saturating_add(c.width().and_then(|n| u16::try_from(n).ok()).unwrap_or(0));
+        used > width
+    });
+    let Some((kept, rest)) = end.and_then(|(at, _)| text.split_at_checked(at)) else { return text };
+    if rest.starts_with(' ') {
+        return kept.trim_end();
+    }
+    let whole = kept.rfind(' ').and_then(|at| kept.get(..at)).map_or("", str::trim_end);
+    if cells(whole) * 2 >= width { whole } else { kept }
+}
+
 /// Break `text` at spaces into lines of at most `width` cells; a longer word is cut where it must be.
 pub fn wrap(text: &str, width: u16) -> Vec<String> {
     let width = width.max(1);
@@ -209,10 +229,13 @@ mod tests {
     }
 
     #[test]
-    fn names_are_cut_at_cells() {
+    fn lines_are_cut_after_a_word_and_long_words_at_cells() {
         assert_eq!(drawn(|c| _ = c.text(1, 0, 5, Role::Text, "checkout")), " chec…    ");
         assert_eq!(drawn(|c| _ = c.text(1, 0, 6, Role::Text, "東京タワー")), " 東 京 …    ");
-        assert_eq!(drawn(|c| _ = c.text(0, 0, 99, Role::Text, "a very long line")), "a very lo…");
+        assert_eq!(drawn(|c| _ = c.text(0, 0, 99, Role::Text, "a very long line")), "a very…   ");
+        assert_eq!(drawn(|c| _ = c.text(0, 0, 8, Role::Text, "a page of 340×")), "a page…   ");
+        assert_eq!(drawn(|c| _ = c.text(0, 0, 7, Role::Text, "a page of 340×")), "a page…   ");
+        assert_eq!(drawn(|c| _ = c.text(0, 0, 7, Role::Text, "a gatewaygateway")), "a gate…   ");
         assert_eq!(drawn(|c| _ = c.right(0, 0, 8, Role::Text, format_args!("1.5×"))), "    1.5×  ");
         assert_eq!(drawn(|c| _ = c.text(12, 0, 5, Role::Text, "off")), "          ");
         assert_eq!(drawn(|c| _ = c.text(0, 3, 5, Role::Text, "off")), "          ");

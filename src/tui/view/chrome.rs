@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::{
     super::{
         action::Action,
-        answers::{self, Answers, Worst},
+        answers::{Answers, Worst},
         layout::SMALLEST,
         state::Screen,
         theme::Role,
@@ -40,7 +40,7 @@ pub fn head(canvas: &mut Canvas<'_>, view: View<'_>) {
     let at = canvas.text(1, 0, 9, Role::Muted, "burnwatch");
     let at = canvas.text(at + 2, 0, w.saturating_sub(46).min(32), Role::Emphasis, settings.name.as_str());
     let mut at = verdict(canvas, at + 3, view) + 2;
-    let (pages, tickets) = answers::open_counts(view.snapshot);
+    let (pages, tickets) = view.ui.open;
     for (count, word) in [(pages, "page"), (tickets, "ticket")] {
         if count > 0 {
             let plural = if count == 1 { "" } else { "s" };
@@ -77,11 +77,10 @@ pub fn tabs(canvas: &mut Canvas<'_>, view: View<'_>) {
 
 /// The answers, in columns that never move; one line where there is less room.
 pub fn band(canvas: &mut Canvas<'_>, view: View<'_>) {
-    let answers = answers::answers(view.snapshot);
-    match answers {
+    match &view.ui.answers {
         None => calm(canvas, view),
-        Some(answers) if canvas.height() > 1 => columns(canvas, &answers, view),
-        Some(answers) => line(canvas, &answers, view),
+        Some(answers) if canvas.height() > 1 => columns(canvas, answers, view),
+        Some(answers) => line(canvas, answers, view),
     }
 }
 
@@ -204,7 +203,7 @@ fn next(canvas: &mut Canvas<'_>, (x, y): (u16, u16), width: u16, answers: &Answe
 pub fn sources(canvas: &mut Canvas<'_>, view: View<'_>) {
     let w = canvas.width();
     let store = &view.snapshot.store;
-    let hint = view.ui.settings.footer_hint.as_ref().or(store.join.as_ref());
+    let hint = view.ui.settings.footer_hint.as_ref();
     let hint_width = hint.map_or(0, |h| cells(h.as_str()) + 8);
     let troubled = store.trouble.is_some() || view.snapshot.sources.iter().any(|s| s.state == Freshness::Failing);
     let room = if troubled { w } else { w.saturating_sub(hint_width) };
@@ -242,14 +241,16 @@ pub fn sources(canvas: &mut Canvas<'_>, view: View<'_>) {
     }
 }
 
-/// The command stands at the right, whole; where it cannot, it takes the line.
+/// The command stands at the right, whole, for it is there to be copied; where it cannot, it takes the line, in the end without its
+/// label.
 fn join(canvas: &mut Canvas<'_>, hint: &Text, used: u16, w: u16) {
-    let width = cells(hint.as_str()) + 6;
+    let label = if cells(hint.as_str()) + 8 <= w { "join: " } else { "" };
+    let width = cells(hint.as_str()) + cells(label);
     if w < used + width + 2 {
         canvas.blank(0);
     }
-    let x = w.saturating_sub(width + 1).max(1);
-    let at = canvas.text(x, 0, 6, Role::Muted, "join: ");
+    let x = w.saturating_sub(width + 1).max(u16::from(width < w));
+    let at = canvas.text(x, 0, cells(label), Role::Muted, label);
     canvas.text(at, 0, w.saturating_sub(at), Role::Accent, hint.as_str());
 }
 

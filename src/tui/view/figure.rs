@@ -3,7 +3,7 @@
 use super::{
     super::{theme::Role, widgets::figures::Burn},
     View,
-    canvas::Canvas,
+    canvas::{Canvas, cells},
 };
 use crate::domain::{Ack, Delivery, Figure, Freshness, Incident, Severity, State, Status, Verdict};
 
@@ -80,7 +80,7 @@ pub fn holder(canvas: &mut Canvas<'_>, (x, y): (u16, u16), width: u16, incident:
     } else if incident.status == Status::Resolved {
         canvas.text(x, y, width, Role::Ok, "over")
     } else if let Some((who, at)) = &incident.lapsed {
-        canvas.write(x, y, width, Role::Critical, format_args!("lapsed {}, was {who}", view.age(*at)))
+        canvas.write(x, y, width, Role::Critical, format_args!("lapsed {}, was {who:#}", view.age(*at)))
     } else if incident.inhibited {
         canvas.text(x, y, width, Role::Muted, "inhibited")
     } else if incident.silenced {
@@ -91,9 +91,17 @@ pub fn holder(canvas: &mut Canvas<'_>, (x, y): (u16, u16), width: u16, incident:
     }
 }
 
+/// Cells for how an acknowledgement stands, in most cases: ` 3h12m left`.
+const HOW: u16 = 11;
+
 /// Whose acknowledgement it is and how it stands, in `width` cells. Returns the column after it.
 pub fn held_by(canvas: &mut Canvas<'_>, (x, y): (u16, u16), width: u16, ack: &Ack, view: View<'_>) -> u16 {
-    let at = canvas.write(x, y, width, Role::Emphasis, format_args!("{}", ack.by));
+    let whole = ack.by.to_string();
+    let at = if cells(&whole) + HOW <= width {
+        canvas.text(x, y, width, Role::Emphasis, &whole)
+    } else {
+        canvas.write(x, y, width, Role::Emphasis, format_args!("{:#}", ack.by))
+    };
     held_how(canvas, (at, y), width.saturating_sub(at.saturating_sub(x)), ack, view)
 }
 

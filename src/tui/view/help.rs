@@ -9,13 +9,14 @@ use super::{
     canvas::{Canvas, cells},
 };
 
-const MARKS: [(&str, Role, &str); 8] = [
+const MARKS: [(&str, Role, &str); 9] = [
     ("●", Role::Critical, "critical: pages"),
-    ("▲", Role::Warning, "warning: tickets, overspent"),
-    ("?", Role::Unknown, "unknown, no data, not whole"),
+    ("▲", Role::Warning, "warning: tickets, spent"),
+    ("?", Role::Unknown, "unknown, no data, partial"),
     ("~", Role::Stale, "stale: last good value"),
     ("○", Role::Muted, "no traffic, silenced"),
     ("·", Role::Ok, "fine"),
+    ("jon?", Role::Emphasis, "a name nobody vouches for"),
     ("✓", Role::Ok, "ended well"),
     ("✗", Role::Critical, "ended badly"),
 ];
@@ -68,7 +69,7 @@ fn one(canvas: &mut Canvas<'_>, (x, y): (u16, u16), width: u16, line: &Line<'_>)
     match line {
         Line::Head(title) => _ = canvas.text(x, y, width, Role::Accent, title),
         Line::Mark(mark, role, words) => {
-            canvas.text(x + 1, y, 1, *role, mark);
+            canvas.text(x + 1, y, 11, *role, mark);
             canvas.text(x + 13, y, width.saturating_sub(13), Role::Text, words);
         }
         Line::Key(binding) => {

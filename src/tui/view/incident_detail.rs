@@ -44,6 +44,7 @@ fn title(canvas: &mut Canvas<'_>, incident: &Incident, gone: bool, view: View<'_
     canvas.text(1, 2, 9, Role::Muted, "from");
     let from = match &incident.origin {
         Origin::Alertmanager { source, .. } => format!("{source}, an Alertmanager"),
+        Origin::PagerDuty { source, .. } => format!("{source}, a PagerDuty"),
         Origin::Own { slo, grade, .. } => format!("our own {} rule on {slo}", grade.word()),
     };
     let more = if incident.stale { "; its source no longer answers, this is as it was then" } else { "" };

@@ -14,7 +14,7 @@ pub fn pane(canvas: &mut Canvas<'_>, view: View<'_>, focused: bool) {
     for (y, (at, incident)) in (1..canvas.height()).zip(visible(view)) {
         mark(canvas, y, incident);
         let end = since(canvas, (age, y), 7, incident, view);
-        canvas.text(6, y, end.saturating_sub(8), Role::Text, incident.title.as_str());
+        canvas.text(6, y, end.saturating_sub(7), Role::Text, incident.title.as_str());
         figure::holder(canvas, (state, y), w.saturating_sub(state + 1), incident, view);
         finish(canvas, y, at, incident, view, focused);
     }

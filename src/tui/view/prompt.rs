@@ -144,6 +144,8 @@ fn sentence(wish: &Wish, settings: &Settings) -> String {
             let length = length.unwrap_or_default();
             format!("acknowledge {name} in {source}: silence {count} label{plural}{length}; no resolved notice while silenced")
         }
+        (Taking::Take, Target::PagerDuty { source, .. }) => format!("acknowledge {name} in {source}, in your name there"),
+        (Taking::GiveBack, Target::PagerDuty { source, .. }) => format!("give back {name}: {source} cannot do that, escalate it instead"),
         (Taking::GiveBack, Target::Journal) => format!("give back {name}: in the journal"),
         (Taking::GiveBack, Target::Alertmanager { source, .. }) => {
             let silence = wish.incident.ack.as_ref().and_then(|a| a.silence.as_deref());
@@ -165,7 +167,7 @@ fn sentence(wish: &Wish, settings: &Settings) -> String {
 fn name_of(incident: &Incident) -> String {
     match (&incident.origin, &incident.service, incident.labels.get("alertname")) {
         (Origin::Own { slo, .. }, _, _) => slo.to_string(),
-        (Origin::Alertmanager { .. }, Some(service), Some(alert)) => format!("{service} ({})", alert.text()),
-        (Origin::Alertmanager { .. }, ..) => incident.title.to_string(),
+        (_, Some(service), Some(alert)) => format!("{service} ({})", alert.text()),
+        _ => incident.title.to_string(),
     }
 }

@@ -42,19 +42,25 @@ pub fn draw(canvas: &mut Canvas<'_>, slo: &SloRow, gone: bool, view: View<'_>) -
 
 fn title(canvas: &mut Canvas<'_>, slo: &SloRow, gone: bool, view: View<'_>) {
     let (w, (mark, role)) = (canvas.width(), figure::of_state(slo.state));
-    let source = &slo.definition.source;
-    let mut right = format!("goal {} over {} · {source}", slo.objective, slo.definition.period);
-    if let Some(at) = slo.now().map(|f| f.as_of) {
-        let _ = write!(right, " as of {}", view.when(at, true));
-    }
+    let word = if gone { "no longer watched" } else { slo.state.word() };
+    let (service, name) = (slo.service.as_str(), slo.definition.name.as_str());
+    let right = basis(slo, w.saturating_sub(cells(service) + cells(name) + cells(word) + 11), view);
     let room = w.saturating_sub(cells(&right) + 3);
     let at = canvas.text(1, 0, 2, role, mark) + 1;
-    let at = canvas.text(at, 0, room.saturating_sub(at), Role::Emphasis, slo.service.as_str());
+    let at = canvas.text(at, 0, room.saturating_sub(at), Role::Emphasis, service);
     let at = canvas.text(at, 0, room.saturating_sub(at), Role::Muted, " / ");
-    let at = canvas.text(at, 0, room.saturating_sub(at), Role::Emphasis, slo.definition.name.as_str()) + 2;
-    let word = if gone { "no longer watched" } else { slo.state.word() };
+    let at = canvas.text(at, 0, room.saturating_sub(at), Role::Emphasis, name) + 2;
     canvas.text(at, 0, room.saturating_sub(at), role, word);
     canvas.text(room + 2, 0, w, Role::Muted, &right);
+}
+
+/// `goal 99.9% over 30d · prom as of 14:32:03`, or as much of it as fits whole in `room` cells.
+fn basis(slo: &SloRow, room: u16, view: View<'_>) -> String {
+    let goal = format!("goal {} over {}", slo.objective, slo.definition.period);
+    let sourced = format!("{goal} · {}", slo.definition.source);
+    let timed = slo.now().map(|f| format!("{sourced} as of {}", view.when(f.as_of, true)));
+    let fits = |text: &String| cells(text) <= room;
+    timed.into_iter().chain([sourced, goal]).find(fits).unwrap_or_default()
 }
 
 /// `burn      5m 82.2×   30m 33.0×   …`, in as many lines as needed. Returns the next line.
@@ -65,12 +71,12 @@ fn burns(canvas: &mut Canvas<'_>, y: u16, slo: &SloRow) -> u16 {
         let burn = figure.burn.map(|b| b.0);
         let text = format!("{}{}", Burn(burn), if figure.partial { "?" } else { "" });
         let name = window.to_string();
-        if x > 11 && x + cells(&name) + cells(&text) + 2 > canvas.width() {
+        if x > 11 && x + cells(&name) + cells(&text) + 1 > canvas.width() {
             (x, y) = (11, y + 1);
         }
         x = canvas.text(x, y, 8, Role::Muted, &name) + 1;
         let role = if slo.state == State::Stale { Role::Stale } else { figure::of_burn(burn) };
-        x = canvas.text(x, y, 8, role, &text) + 3;
+        x = canvas.text(x, y, 8, role, &text) + 2;
     }
     if slo.figures.is_empty() {
         canvas.text(x, y, 40, Role::Unknown, "not asked yet");

@@ -13,7 +13,7 @@ use super::{
         theme::Role,
         widgets::{
             budget_bar,
-            figures::{Age, Percent},
+            figures::{Age, Covered, Percent},
             sparkline,
         },
     },
@@ -263,13 +263,7 @@ fn left(canvas: &mut Canvas<'_>, (x, y): (u16, u16), width: u16, slo: &SloRow, b
     let (period, partial) = (slo.definition.period, slo.figure(slo.definition.period).is_some_and(|f| f.partial));
     match (uncovered(slo), bar) {
         (Some(covered), true) => {
-            let seen = Age::secs(covered * period.secs_f64());
-            let seen = if covered * period.secs_f64() >= 86_400.0 {
-                format!("{:.0}d", covered * period.secs_f64() / 86_400.0)
-            } else {
-                seen.to_string()
-            };
-            canvas.right(x - 12, y, width + 12, role, format_args!("{} ({seen} of {period})", Percent(left)));
+            canvas.right(x - 12, y, width + 12, role, format_args!("{} ({})", Percent(left), Covered(covered, period)));
         }
         (uncovered, _) => {
             canvas.right(x, y, width, role, format_args!("{}", Percent(left)));

@@ -116,6 +116,18 @@ fn the_join_command_stands_on_the_status_line() {
     }
 }
 
+/// Copied from an 80-column screen the command had lost its end.
+#[test]
+fn a_long_join_command_gives_up_its_label_before_its_end() {
+    for length in [70, 73, 74, 79, 80] {
+        let mut settings = fixture::settings();
+        let command = format!("burnwatch --config /tmp/{}", "x".repeat(length - 24));
+        settings.footer_hint = Some(Text::clean(&command));
+        let shown = text(&ui(fixture::burning(), settings, (80, 24)));
+        assert!(shown.lines().any(|line| line.trim().trim_start_matches("join: ") == command), "{shown}");
+    }
+}
+
 #[test]
 fn hostile_and_wide_text_keeps_columns_straight() {
     let mut snapshot = fixture::burning();

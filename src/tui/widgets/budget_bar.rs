@@ -1,4 +1,5 @@
-//! The budget bar: ten cells of heavy line in half cells, then the track, so that rows do not grow into one wall.
+//! The budget bar: ten cells of heavy line in half cells, then a light one as the track, so that rows do not grow into one wall and
+//! the bar can be read without colours.
 
 use super::super::theme::Role;
 
@@ -6,6 +7,7 @@ use super::super::theme::Role;
 pub const CELLS: u16 = 10;
 const LINE: &str = "━━━━━━━━━━";
 const HALVES: &str = "━━━━━━━━━╸";
+const TRACK: &str = "──────────";
 
 /// What of the bar is drawn for a share of budget left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +28,7 @@ pub fn bar(left: f64) -> Option<Bar> {
     let halves = ((left * 2.0 * f64::from(CELLS)).round() as usize).clamp(1, 20);
     let cells = halves.div_ceil(2);
     let line = if halves % 2 == 1 { tail(HALVES, cells) } else { tail(LINE, cells) };
-    Some(Bar { line, track: tail(LINE, usize::from(CELLS) - cells), role: tint(left) })
+    Some(Bar { line, track: tail(TRACK, usize::from(CELLS) - cells), role: tint(left) })
 }
 
 /// The meaning of a share of budget left.
@@ -52,9 +54,9 @@ mod tests {
     #[test]
     fn half_cells_and_tints() {
         let drawn = |left| bar(left).map(|b| format!("{}|{}", b.line, b.track)).unwrap_or_default();
-        assert_eq!(drawn(0.342), "━━━╸|━━━━━━");
+        assert_eq!(drawn(0.342), "━━━╸|──────");
         assert_eq!(drawn(1.0), "━━━━━━━━━━|");
-        assert_eq!(drawn(0.001), "╸|━━━━━━━━━");
+        assert_eq!(drawn(0.001), "╸|─────────");
         assert_eq!((bar(0.0), bar(-1.0), bar(f64::NAN)), (None, None, None));
         assert_eq!((tint(0.05), tint(0.39), tint(0.4)), (Role::Critical, Role::Warning, Role::Chart));
     }

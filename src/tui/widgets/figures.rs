@@ -8,6 +8,8 @@ use std::fmt;
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
+use crate::domain::Window;
+
 /// A burn rate: `18.2×`, no decimals from 100 on, `10k×` from 10,000 on, `—` if there is none.
 #[derive(Clone, Copy, Debug)]
 pub struct Burn(pub Option<f64>);
@@ -106,6 +108,20 @@ impl fmt::Display for Age {
             (false, ..86_400) => write!(f, "{hours}h{:02}m", minutes % 60),
             (false, ..864_000) => write!(f, "{days}d{:02}h", hours % 24),
             _ => write!(f, "{days}d"),
+        }
+    }
+}
+
+/// The share of a period that was really seen: `3d of 30d`, under a day in hours and minutes.
+#[derive(Clone, Copy, Debug)]
+pub struct Covered(pub f64, pub Window);
+
+impl fmt::Display for Covered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let secs = self.0 * self.1.secs_f64();
+        match secs {
+            ..86_400.0 => write!(f, "{} of {}", Age::secs(secs), self.1),
+            _ => write!(f, "{:.0}d of {}", secs / 86_400.0, self.1),
         }
     }
 }

@@ -1,0 +1,60 @@
+//! Who is on call, as a backend tells it: one stretch of one person at one place of an escalation.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::Text;
+
+/// One person's stretch on call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OnCallEntry {
+    /// Who, as the backend calls them.
+    pub who: Text,
+    /// Their mail address there; `None` if it was not told.
+    pub email: Option<Text>,
+    /// Place in the escalation, from 1: who is called first.
+    pub level: u32,
+    /// The schedule that put them there; `None` if they stand in the escalation by name.
+    pub schedule: Option<Text>,
+    /// The escalation they serve; `None` if it was not told.
+    pub policy: Option<Text>,
+    /// From when; `None` if always.
+    pub from: Option<DateTime<Utc>>,
+    /// Until when; `None` if for ever.
+    pub until: Option<DateTime<Utc>>,
+}
+
+impl OnCallEntry {
+    /// Whether it holds at `at`.
+    pub fn holds_at(&self, at: DateTime<Utc>) -> bool {
+        self.from.is_none_or(|from| from <= at) && self.until.is_none_or(|until| at < until)
+    }
+    /// What it is a turn of: the schedule, else the escalation.
+    pub fn rotation(&self) -> Option<&Text> {
+        self.schedule.as_ref().or(self.policy.as_ref())
+    }
+    /// The seat that its level is: `primary`, `secondary`, `level 3`.
+    pub fn seat(&self) -> String {
+        match self.level {
+            0 | 1 => "primary".to_owned(),
+            2 => "secondary".to_owned(),
+            n => format!("level {n}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stretch_without_ends_always_holds() {
+        let at = |secs| DateTime::from_timestamp(secs, 0).unwrap();
+        let always =
+            OnCallEntry { who: "maya".into(), email: None, level: 1, schedule: None, policy: Some("web".into()), from: None, until: None };
+        assert!(always.holds_at(at(0)) && always.seat() == "primary" && always.rotation().unwrap().as_str() == "web");
+        let turn = OnCallEntry { from: Some(at(10)), until: Some(at(20)), level: 3, schedule: Some("week".into()), ..always };
+        assert_eq!([9, 10, 19, 20].map(|s| turn.holds_at(at(s))), [false, true, true, false]);
+        assert_eq!((turn.seat().as_str(), turn.rotation().unwrap().as_str()), ("level 3", "week"));
+    }
+}
