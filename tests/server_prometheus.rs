@@ -215,8 +215,9 @@ fn engine(toml: &str) -> Running {
     let sources = loaded.sources.iter().map(|row| row.source(&config.definitions).unwrap()).collect();
     let me = Actor { name: "maya".into(), verified: true };
     let holder = Holder { id: "test".into(), name: "test".into(), pid: std::process::id() };
-    engine::start(Setup { plan: Arc::new(plan), sources, store: None, state: StoreState::default(), me, holder, clock: Clock::system() })
-        .unwrap()
+    let state = StoreState::default();
+    let setup = Setup { plan: Arc::new(plan), sources, store: None, state: state.clone(), me, holder, clock: Clock::system() };
+    engine::start(setup, || (None, state)).unwrap()
 }
 
 /// Waits for a snapshot as wished.

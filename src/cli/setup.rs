@@ -8,7 +8,7 @@ use super::{args::Common, who};
 use crate::{
     config::{self, Loaded, Vocabulary},
     domain::{AckPolicy, Plan, StoreState, Text},
-    engine::{Clock, Setup},
+    engine::{Clock, Opened, Setup},
     sources::{
         Source,
         registry::{self, Row},
@@ -27,12 +27,19 @@ pub fn load(common: &Common) -> Result<Loaded<Row>> {
 
 /// Everything the engine needs. The store may be missing: then burnwatch watches and says why it cannot act.
 pub fn setup(loaded: &Loaded<Row>, common: &Common) -> Result<Setup> {
+    let mut setup = prepare(loaded, common)?;
+    (setup.store, setup.state) = open_store(&store_folder(loaded, common));
+    Ok(setup)
+}
+
+/// The same without the store, which may take its time.
+pub fn prepare(loaded: &Loaded<Row>, common: &Common) -> Result<Setup> {
     let config = &loaded.config;
     let sources = loaded.sources.iter().map(|row| row.source(&config.definitions));
     let sources: Vec<Arc<dyn Source>> = sources.collect::<Result<_, _>>().context("a source cannot be used")?;
-    let (store, state) = open_store(&store_folder(loaded, common));
+    let state = StoreState { place: Text::from(store_folder(loaded, common).display().to_string()), ..StoreState::default() };
     let me = who::actor(&config.people, &config.cockpit.shared_accounts, common.who.as_deref());
-    Ok(Setup { plan: Arc::new(plan(loaded, common)), sources, store, state, holder: holder(&me.name), me, clock: Clock::system() })
+    Ok(Setup { plan: Arc::new(plan(loaded, common)), sources, store: None, state, holder: holder(&me.name), me, clock: Clock::system() })
 }
 
 /// Where the store is: `--store`, else the config's, else the user's own.
@@ -53,7 +60,8 @@ pub fn folder(common: &Common) -> Result<PathBuf> {
     }
 }
 
-fn open_store(folder: &std::path::Path) -> (Option<Arc<Store>>, StoreState) {
+/// The store of `folder`, or why there is none.
+pub fn open_store(folder: &std::path::Path) -> Opened {
     let place = Text::from(folder.display().to_string());
     match Store::open(folder) {
         Ok(store) => {

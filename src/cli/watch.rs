@@ -8,7 +8,7 @@ use super::{args::Common, run::Code, setup};
 use crate::{
     config::environment,
     domain::Text,
-    engine::{self, Setup},
+    engine::{self, Opened, Setup},
     tui,
 };
 
@@ -19,14 +19,21 @@ pub fn watch(common: &Common) -> Result<Code> {
         eprintln!("{warning}");
     }
     let theme = common.look.theme.clone().or_else(|| loaded.config.cockpit.theme.clone());
-    cockpit(setup::setup(&loaded, common)?, common, theme.as_deref(), None)
+    let folder = setup::store_folder(&loaded, common);
+    cockpit(setup::prepare(&loaded, common)?, move || setup::open_store(&folder), common, theme.as_deref(), None)
 }
 
-/// Run engine and screen until the person leaves or the terminal is gone.
-pub fn cockpit(setup: Setup, common: &Common, theme: Option<&str>, footer_hint: Option<Text>) -> Result<Code> {
+/// Run engine and screen until the person leaves or the terminal is gone. The screen is there before the store, which `open` opens.
+pub fn cockpit(
+    setup: Setup,
+    open: impl FnOnce() -> Opened + Send + 'static,
+    common: &Common,
+    theme: Option<&str>,
+    footer_hint: Option<Text>,
+) -> Result<Code> {
     let settings = settings(&setup, common, theme, footer_hint)?;
     look_for_terminal()?;
-    let running = engine::start(setup)?;
+    let running = engine::start(setup, open)?;
     let session = tui::Session { snapshots: running.snapshots.clone(), requests: running.requests.clone(), settings };
     let ended = tui::run(session);
     running.stop();

@@ -60,6 +60,9 @@ pub struct Setup {
     pub clock: Clock,
 }
 
+/// A store, or why there is none.
+pub type Opened = (Option<Arc<Store>>, StoreState);
+
 /// The ends of a running engine.
 #[derive(Debug)]
 pub struct Running {
@@ -81,18 +84,28 @@ impl Running {
     }
 }
 
-/// Start the engine on a thread of its own.
-pub fn start(setup: Setup) -> io::Result<Running> {
+/// How long the first snapshot waits for what the store remembers: a disk that is quick shows it at once, a slow one shows nothing late.
+const FIRST: Duration = Duration::from_millis(20);
+
+/// Start the engine on a thread of its own. The store is opened there, by `open`: a disk that is slow, or somebody's lock, holds up
+/// nobody who only wants to look.
+pub fn start(mut setup: Setup, open: impl FnOnce() -> Opened + Send + 'static) -> io::Result<Running> {
     let first = Arc::new(first(&setup));
     let (publish, snapshots) = watch::channel(first);
+    let (remembered, ready) = std::sync::mpsc::sync_channel(1);
     let (requests, inbox) = mpsc::unbounded_channel();
     let (stop, stopped) = mpsc::channel(1);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let thread = std::thread::Builder::new().name("engine".into()).spawn(move || {
+        (setup.store, setup.state) = open();
+        let mut core = Core::new(setup, publish);
+        core.remember();
+        drop(remembered);
         let local = tokio::task::LocalSet::new();
-        local.block_on(&runtime, Core::new(setup, publish).run(inbox, stopped));
+        local.block_on(&runtime, core.run(inbox, stopped));
         runtime.shutdown_timeout(Duration::from_millis(50));
     })?;
+    let _: Result<(), _> = ready.recv_timeout(FIRST);
     Ok(Running { snapshots, requests, stop: Some(stop), thread: Some(thread) })
 }
 
@@ -277,7 +290,6 @@ impl Core {
         let (out, mut polled) = mpsc::channel::<Polled>(16);
         let (done, mut ended) = mpsc::unbounded_channel::<Ended>();
         let watch = self.setup.store.as_ref().and_then(|s| watch_store(s));
-        self.remember();
         self.spawn_pollers(&out);
         self.lease();
         let beat = (pace(&self.setup.plan) / 3).clamp(Duration::from_millis(300), Duration::from_secs(5));
@@ -349,8 +361,12 @@ impl Core {
         let _ = self.publish.send(Arc::clone(&self.snapshot));
     }
 
+    /// What the store knows is the first that is known.
     fn remember(&mut self) {
-        let Some(store) = self.setup.store.clone() else { return };
+        let Some(store) = self.setup.store.clone() else {
+            self.snapshot = Arc::new(first(&self.setup));
+            return self.show();
+        };
         let (snapshot, seq) = remembered(&self.setup, &store);
         self.snapshot = Arc::new(snapshot);
         self.written = self.snapshot.episodes.clone();
