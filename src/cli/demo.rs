@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use super::{args::Common, run::Code, setup, watch};
 use crate::{
-    domain::{DefinitionId, Group, StoreState, Text, Untrusted},
+    domain::{DefinitionId, Group, Text, Untrusted},
     fleet::{self, Fleet, Scenario},
     store,
 };
@@ -24,15 +24,17 @@ pub fn demo(common: &Common) -> Result<Code> {
     let place = folder.path().join("store");
     fs::write(&file, fleet.config(&place.display().to_string(), login().as_deref()))?;
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
-    let past = fleet.history(DAYS);
+    lay(&place, &fleet.history(DAYS))?;
     let common = Common { config: Some(file.clone()), store: None, ..common.clone() };
     let loaded = setup::load(&common)?;
     let hint = Text::from(format!("{} --config {}", quoted(&program()), quoted(&file.display().to_string())));
-    let open = move || match lay(&place, &past) {
-        Ok(()) => setup::open_store(&place),
-        Err(error) => (None, StoreState { trouble: Some(Text::from(format!("{error:#}"))), ..StoreState::default() }),
-    };
-    let ended = watch::cockpit(setup::prepare(&loaded, &common)?, open, &common, common.look.theme.as_deref(), Some(hint));
+    let ended = watch::cockpit(
+        setup::prepare(&loaded, &common)?,
+        move || setup::open_store(&place),
+        &common,
+        common.look.theme.as_deref(),
+        Some(hint),
+    );
     drop(fleet);
     runtime.shutdown_timeout(std::time::Duration::from_millis(100));
     folder.close().context("the demo's files could not be removed")?;

@@ -113,7 +113,7 @@ fn columns(canvas: &mut Canvas<'_>, answers: &Answers, view: View<'_>) {
     let figure = burn_of(answers);
     let room = (since_at - at).saturating_sub(cells(&figure) + 3);
     let at = canvas.text(at, 1, room, role, &what);
-    canvas.text(at + 1, 1, 8, role, &figure);
+    canvas.text(at + 1, 1, 9, role, &figure);
     match answers.since {
         Some(at) => {
             let x = canvas.write(since_at, 1, held_at - since_at, Role::Emphasis, format_args!("{}", view.when(at, false)));
@@ -133,7 +133,7 @@ fn line(canvas: &mut Canvas<'_>, answers: &Answers, view: View<'_>) {
     let figure = burn_of(answers);
     let at = canvas.write(1, 0, 2, role, format_args!("{mark} "));
     let at = canvas.text(at, 0, w.saturating_sub(54).max(12), role, &what);
-    let mut at = canvas.text(at + 1, 0, 8, role, &figure) + 1 + u16::from(!figure.is_empty());
+    let mut at = canvas.text(at + 1, 0, 9, role, &figure) + 1 + u16::from(!figure.is_empty());
     if let Some(since) = answers.since {
         at = canvas.text(at, 0, 6, Role::Muted, "since ");
         at = canvas.write(at, 0, 9, Role::Emphasis, format_args!("{}", view.when(since, false))) + 2;

@@ -99,6 +99,17 @@ fn ascii_without_colour() {
 }
 
 #[test]
+fn an_overspent_budget_is_the_answer_when_nothing_burns() {
+    let mut snapshot = fixture::calm();
+    let spent = fixture::slo("reports", "availability", 0.99, -0.124, [0.6, 0.4, 0.7, 0.9]);
+    snapshot.slos.insert(0, Arc::new(SloRow { state: crate::domain::State::Warning, ..spent }));
+    for size in SIZES {
+        let shown = text(&ui(snapshot.clone(), fixture::settings(), size));
+        assert!(shown.contains("▲ reports availability overspent "), "{shown}");
+    }
+}
+
+#[test]
 fn too_small_says_so() {
     insta::assert_snapshot!(text(&ui(fixture::burning(), fixture::settings(), (50, 4))), @r"
      ● critical
