@@ -6,7 +6,9 @@
 mod alert;
 mod audit;
 mod burn;
+mod holds;
 mod incident;
+mod matcher;
 mod on_call;
 mod paged;
 mod plan;
@@ -22,7 +24,9 @@ pub use audit::{
     ACK_PREFIX, Ack, Actor, Delivery, Effect, Entry, Escalation, Open, Outcome, Release, Target, Thread, What, ack_comment, mark,
 };
 pub use burn::{BurnRate, Grade, Rule, burn_rate, time_to_exhaustion, workbook};
+pub use holds::{Coverage, Hold, HoldState, Lapsing, WARNING, board, coverage, hold_subject, lapsing, silence_comment, spoken};
 pub use incident::{Incident, Link, Origin, Status};
+pub use matcher::{LabelMatcher, Matchers, shown_matchers, silence_subject};
 pub use on_call::OnCallEntry;
 pub use paged::{Holder, Moment, PagedIncident, person_of};
 pub use plan::{AckPolicy, Ask, Definition, Lane, Person, Plan, Service, Side, Sli, SourcePlan, Want};
