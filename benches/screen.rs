@@ -20,6 +20,7 @@ fn settings() -> Settings {
         time_zone: chrono_tz::UTC,
         theme: Theme::default().at_depth(Depth::True),
         glyphs: Glyphs::Unicode,
+        me: "bench".into(),
         read_only: false,
         low_bandwidth: false,
         footer_hint: None,

@@ -131,6 +131,34 @@ fn ack_acts_there_in_the_name_of_who_asks_and_is_journalled() {
 }
 
 #[test]
+fn taking_over_puts_the_name_into_its_book_and_never_reopens() {
+    let server = PagerDuty::start();
+    let id = server.account().open("checkout answers with errors");
+    server.account().acknowledge(&id, "tom@acme.example");
+    let (home, name) = (Home::new(&server, ""), format!("pd:{id}"));
+    let refused = home.run(&["ack", &name]);
+    assert!(refused.status.code() == Some(1) && text(&refused.stderr).contains("acknowledged by tom"), "{refused:?}");
+    let outcome = home.json(&["ack", &name, "--take-over", "--note", "mine now", "--json"]);
+    assert_eq!(outcome["outcome"], "done", "{outcome}");
+    let ack = home.incident()["acknowledged"].clone();
+    let shown = [&ack["by"], &ack["note"], &ack["delivery"]].map(|v| v.as_str().unwrap());
+    assert_eq!([shown[0].trim_end_matches(" (unverified)"), shown[1], shown[2]], ["maya", "mine now", "done"], "{ack:#}");
+    assert!(server.writes().iter().all(|w| w.from() == Some("maya@acme.example")));
+
+    let id = server.account().open("x");
+    server.account().acknowledge(&id, "tom@acme.example");
+    let theirs = id.clone();
+    server.account().before = Some(Box::new(move |account, asked| {
+        if asked.line() == format!("PUT /incidents/{theirs}") {
+            account.resolve(&theirs);
+        }
+    }));
+    let outcome = home.json(&["ack", &format!("pd:{id}"), "--take-over", "--json"]);
+    assert_eq!(outcome["outcome"], "failed", "{outcome}");
+    assert_eq!(server.status(&id), "resolved");
+}
+
+#[test]
 fn note_escalate_snooze_and_resolve_act_there() {
     let server = PagerDuty::start();
     let id = server.account().open("x");

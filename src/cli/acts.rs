@@ -20,6 +20,19 @@ pub fn acknowledge(common: &Common, id: &str, note: Option<&str>, as_json: bool)
     act(common, id, Verb::Acknowledge { note: note.map(Text::from) }, "acknowledged", as_json)
 }
 
+/// Take an incident from whoever has it; one that nobody has is simply taken.
+pub fn take_over(common: &Common, id: &str, note: Option<&str>, as_json: bool) -> Result<Code> {
+    let loaded = setup::load(common)?;
+    let setup = setup::setup(&loaded, common)?;
+    let verb = |incident: &Incident| {
+        let from = incident.ack.as_ref().map(|a| a.by.name.clone()).unwrap_or_default();
+        // Who holds it anew has still said what they said.
+        let said = incident.ack.as_ref().filter(|a| a.by.name == setup.me.name).and_then(|a| a.note.clone());
+        Verb::TakeOver { from, note: note.map(Text::from).or(said) }
+    };
+    decide_and_act(&setup, id, verb, "taken over", as_json)
+}
+
 /// Give an incident back.
 pub fn unacknowledge(common: &Common, id: &str, as_json: bool) -> Result<Code> {
     act(common, id, Verb::Unacknowledge, "given back", as_json)
@@ -68,12 +81,16 @@ fn act(common: &Common, id: &str, verb: Verb, done: &str, as_json: bool) -> Resu
 }
 
 fn act_with(setup: &Setup, id: &str, verb: Verb, done: &str, as_json: bool) -> Result<Code> {
+    decide_and_act(setup, id, |_| verb, done, as_json)
+}
+
+fn decide_and_act(setup: &Setup, id: &str, verb: impl FnOnce(&Incident) -> Verb, done: &str, as_json: bool) -> Result<Code> {
     let (told, incident) = block_on(async {
         let snapshot = engine::once(setup).await;
         match find(&snapshot, id) {
             Err(missing) => (missing, None),
             Ok(incident) => {
-                let act = Act { incident: incident.id.clone(), seen: incident.version, verb, by: None };
+                let act = Act { incident: incident.id.clone(), seen: incident.version, verb: verb(&incident), by: None };
                 (Told::from(engine::act_once(setup, &snapshot, &act).await), Some(incident))
             }
         }
@@ -95,15 +112,15 @@ fn tell(told: &Told, incident: Option<&Incident>, id: &str, done: &str, as_json:
 }
 
 /// How an act ended.
-struct Told {
-    code: Code,
-    word: &'static str,
-    why: Option<String>,
-    receipt: Option<String>,
+pub(super) struct Told {
+    pub code: Code,
+    pub word: &'static str,
+    pub why: Option<String>,
+    pub receipt: Option<String>,
 }
 
 impl Told {
-    fn refused(code: Code, why: String) -> Self {
+    pub fn refused(code: Code, why: String) -> Self {
         Self { code, word: "refused", why: Some(why), receipt: None }
     }
 }
@@ -121,7 +138,7 @@ impl From<Result<Outcome, Refusal>> for Told {
 }
 
 /// The open incident whose id is, or alone begins with, `id`. Where a source does not answer, that there is none cannot be told.
-fn find(snapshot: &Snapshot, id: &str) -> Result<Arc<Incident>, Told> {
+pub(super) fn find(snapshot: &Snapshot, id: &str) -> Result<Arc<Incident>, Told> {
     if let Some(exact) = snapshot.incidents.iter().find(|i| i.id.as_str() == id) {
         return Ok(Arc::clone(exact));
     }

@@ -83,6 +83,9 @@ pub enum Command {
         /// What to say about it
         #[arg(long, value_name = "TEXT")]
         note: Option<String>,
+        /// Take it also from somebody who has it, or hold it anew
+        #[arg(long)]
+        take_over: bool,
         /// Print the outcome as JSON
         #[arg(long)]
         json: bool,
@@ -142,6 +145,16 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Hold back alerts by their labels; list what is held back, or end a silence
+    #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+    Silence {
+        /// What to do with silences that are there
+        #[command(subcommand)]
+        what: Option<SilenceCommand>,
+        /// What to hold back
+        #[command(flatten)]
+        new: NewSilence,
+    },
     /// What was done here, and whether the journal is as it was written
     Audit {
         /// What to tell of it
@@ -153,6 +166,51 @@ pub enum Command {
         /// What to do with it
         #[command(subcommand)]
         what: StoreCommand,
+    },
+}
+
+/// A silence to make.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("which").required(true).args(["id", "matcher"]))]
+pub struct NewSilence {
+    /// The incident whose labels it asks for, as `status` names it; a unique beginning is enough
+    pub id: Option<String>,
+    /// What it asks of alerts: service="checkout", zone!="eu", alertname=~"Slow.*"; may be given several times
+    #[arg(long, value_name = "MATCHER")]
+    pub matcher: Vec<String>,
+    /// In which Alertmanager, where there are several
+    #[arg(long, value_name = "NAME")]
+    pub source: Option<String>,
+    /// How long: 30m, 2h, 1d
+    #[arg(long = "for", value_name = "DURATION", required = true)]
+    pub span: Option<Window>,
+    /// Why
+    #[arg(long, value_name = "TEXT", required = true)]
+    pub comment: Option<String>,
+    /// Say what it would hold back, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print the outcome as JSON, documented in docs/STATUS.md
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What to do with silences that are there.
+#[derive(Debug, Subcommand)]
+pub enum SilenceCommand {
+    /// Acknowledgements and silences, what ends first on top
+    List {
+        /// As JSON, documented in docs/STATUS.md
+        #[arg(long)]
+        json: bool,
+    },
+    /// End a silence; of an acknowledgement, give it back
+    Expire {
+        /// The silence, as `silence list` names it; a unique beginning is enough
+        id: String,
+        /// Print the outcome as JSON
+        #[arg(long)]
+        json: bool,
     },
 }
 

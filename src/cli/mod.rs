@@ -10,6 +10,7 @@ mod demo;
 mod log;
 mod run;
 mod setup;
+mod silence;
 mod status;
 mod store;
 mod watch;

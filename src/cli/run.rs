@@ -10,8 +10,8 @@ use clap::Parser;
 
 use super::{
     acts,
-    args::{AuditCommand, Cli, Command, StoreCommand},
-    audit, check, demo, status, store, watch,
+    args::{AuditCommand, Cli, Command, SilenceCommand, StoreCommand},
+    audit, check, demo, silence, status, store, watch,
 };
 
 /// How the program ends.
@@ -70,12 +70,16 @@ fn dispatch(cli: &Cli) -> Result<Code> {
         Some(Command::Demo) => demo::demo(common),
         Some(Command::Check { live }) => check::check(common, *live),
         Some(Command::Status { json }) => status::status(common, *json),
-        Some(Command::Ack { id, note, json }) => acts::acknowledge(common, id, note.as_deref(), *json),
+        Some(Command::Ack { id, note, take_over: false, json }) => acts::acknowledge(common, id, note.as_deref(), *json),
+        Some(Command::Ack { id, note, take_over: true, json }) => acts::take_over(common, id, note.as_deref(), *json),
         Some(Command::Unack { id, json }) => acts::unacknowledge(common, id, *json),
         Some(Command::Resolve { id, note, json }) => acts::resolve(common, id, note.as_deref(), *json),
         Some(Command::Note { id, text, json }) => acts::note(common, id, text, *json),
         Some(Command::Snooze { id, span, json }) => acts::snooze(common, id, *span, *json),
         Some(Command::Escalate { id, level, to, json }) => acts::escalate(common, id, *level, to.as_deref(), *json),
+        Some(Command::Silence { what: None, new }) => silence::silence(common, new),
+        Some(Command::Silence { what: Some(SilenceCommand::List { json }), .. }) => silence::list(common, *json),
+        Some(Command::Silence { what: Some(SilenceCommand::Expire { id, json }), .. }) => silence::expire(common, id, *json),
         Some(Command::Audit { what: AuditCommand::List { last, json } }) => audit::list(common, *last, *json),
         Some(Command::Audit { what: AuditCommand::Verify { json } }) => audit::verify(common, *json),
         Some(Command::Store { what: StoreCommand::Init { group } }) => store::init(common, group),

@@ -61,6 +61,7 @@ fn settings(setup: &Setup, common: &Common, theme: Option<&str>, footer_hint: Op
         time_zone: setup.plan.time_zone,
         theme: theme.at_depth(tui::Depth::of_environment(var).on_slow_line(common.look.low_bandwidth)),
         glyphs: if common.look.ascii { tui::Glyphs::Ascii } else { tui::Glyphs::of_environment(var) },
+        me: setup.me.name.clone(),
         read_only: setup.plan.read_only,
         low_bandwidth: common.look.low_bandwidth,
         footer_hint,

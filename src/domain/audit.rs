@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{ActId, IncidentId, SourceName, Text};
+use super::{ActId, IncidentId, LabelMatcher, SourceName, Text};
 
 /// Who acts, and how sure we are of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +63,11 @@ pub enum Target {
         /// The incident's id there.
         incident: String,
     },
+    /// The silences of an Alertmanager.
+    Silences {
+        /// The `[[source]]` that is asked.
+        source: SourceName,
+    },
     /// An alert of our own rules: the journal alone.
     Journal,
 }
@@ -71,7 +76,7 @@ impl Target {
     /// The source that is acted on; `None` if the journal alone keeps it.
     pub const fn source(&self) -> Option<&SourceName> {
         match self {
-            Self::Alertmanager { source, .. } | Self::PagerDuty { source, .. } => Some(source),
+            Self::Alertmanager { source, .. } | Self::PagerDuty { source, .. } | Self::Silences { source } => Some(source),
             Self::Journal => None,
         }
     }
@@ -108,6 +113,23 @@ pub enum Effect {
         until: DateTime<Utc>,
         /// When it lapses whatever happens.
         lapses: DateTime<Utc>,
+    },
+    /// Take an incident from whoever has it. It is theirs until this is done.
+    TakeOver {
+        /// Where the acknowledgement is kept.
+        target: Target,
+        /// Which occurrence of the alert.
+        occurrence: DateTime<Utc>,
+        /// What the responder has to say.
+        note: Option<Text>,
+        /// When its silence ends unless it is extended.
+        until: DateTime<Utc>,
+        /// When it lapses whatever happens.
+        lapses: DateTime<Utc>,
+        /// From whom; anybody else keeps it.
+        from: Actor,
+        /// The silence that carries theirs.
+        silence: Option<String>,
     },
     /// Move the end of an acknowledgement's silence, because the alert still fires.
     Extend {
@@ -165,6 +187,26 @@ pub enum Effect {
         /// To whom.
         to: Escalation,
     },
+    /// Hold back alerts by their labels, whoever has them.
+    Silence {
+        /// Where it is kept.
+        target: Target,
+        /// Which alerts.
+        matchers: Vec<LabelMatcher>,
+        /// Until when.
+        until: DateTime<Utc>,
+        /// Why.
+        comment: Text,
+    },
+    /// End a silence.
+    Expire {
+        /// Where it is kept.
+        target: Target,
+        /// Which: its id.
+        silence: String,
+        /// What it asked of alerts, for who reads the journal.
+        matchers: Vec<LabelMatcher>,
+    },
 }
 
 /// Why an acknowledgement ends.
@@ -178,10 +220,11 @@ pub enum Release {
 }
 
 impl Effect {
-    /// The verb for a list: `ack`, `extend`, `unack`, `clear`, `resolve`, `note`, `snooze`, `escalate`.
+    /// The verb for a list: `ack`, `takeover`, `extend`, `unack`, `clear`, `resolve`, `note`, `snooze`, `escalate`, `silence`, `expire`.
     pub const fn verb(&self) -> &'static str {
         match self {
             Self::Acknowledge { .. } => "ack",
+            Self::TakeOver { .. } => "takeover",
             Self::Extend { .. } => "extend",
             Self::Release { why: Release::Unacknowledged, .. } => "unack",
             Self::Release { why: Release::Cleared, .. } => "clear",
@@ -189,26 +232,31 @@ impl Effect {
             Self::Note { .. } => "note",
             Self::Snooze { .. } => "snooze",
             Self::Escalate { .. } => "escalate",
+            Self::Silence { .. } => "silence",
+            Self::Expire { .. } => "expire",
         }
     }
     /// What the person said.
     pub const fn note(&self) -> Option<&Text> {
         match self {
-            Self::Acknowledge { note, .. } | Self::Resolve { note, .. } => note.as_ref(),
-            Self::Note { note, .. } => Some(note),
-            Self::Extend { .. } | Self::Release { .. } | Self::Snooze { .. } | Self::Escalate { .. } => None,
+            Self::Acknowledge { note, .. } | Self::TakeOver { note, .. } | Self::Resolve { note, .. } => note.as_ref(),
+            Self::Note { note, .. } | Self::Silence { comment: note, .. } => Some(note),
+            Self::Extend { .. } | Self::Release { .. } | Self::Snooze { .. } | Self::Escalate { .. } | Self::Expire { .. } => None,
         }
     }
     /// Where it acts.
     pub const fn target(&self) -> &Target {
         match self {
             Self::Acknowledge { target, .. }
+            | Self::TakeOver { target, .. }
             | Self::Extend { target, .. }
             | Self::Release { target, .. }
             | Self::Resolve { target, .. }
             | Self::Note { target, .. }
             | Self::Snooze { target, .. }
-            | Self::Escalate { target, .. } => target,
+            | Self::Escalate { target, .. }
+            | Self::Silence { target, .. }
+            | Self::Expire { target, .. } => target,
         }
     }
 }
@@ -316,6 +364,13 @@ pub struct Ack {
     pub target: Target,
 }
 
+impl Ack {
+    /// When it ends, whatever extends it until then; `None` if that is not known.
+    pub fn ends(&self) -> Option<DateTime<Utc>> {
+        self.lapses.or(self.until)
+    }
+}
+
 /// All that the journal says of one subject.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Thread {
@@ -376,7 +431,7 @@ impl Thread {
     fn end(&mut self, act: &ActId, outcome: &Outcome) {
         let Some(open) = self.open.get_mut(act) else { return };
         open.outcome = Some(outcome.clone());
-        let effect = open.effect.clone();
+        let (effect, who, at) = (open.effect.clone(), open.who.clone(), open.at);
         if matches!(outcome, Outcome::Done { .. } | Outcome::Failed { retry: false, .. }) {
             self.open.remove(act);
         }
@@ -386,6 +441,24 @@ impl Thread {
                 if let Some(ack) = self.ack.as_mut().filter(|a| a.act.as_ref() == Some(act)) {
                     settle(ack, outcome);
                 }
+            }
+            Effect::TakeOver { target, occurrence, note, until, lapses, .. } if done => {
+                self.lapsed = None;
+                let mut ack = Ack {
+                    act: Some(act.clone()),
+                    by: who,
+                    at,
+                    until: Some(until),
+                    lapses: Some(lapses),
+                    note,
+                    delivery: Delivery::Pending,
+                    why: None,
+                    silence: None,
+                    occurrence: Some(occurrence),
+                    target,
+                };
+                settle(&mut ack, outcome);
+                self.ack = Some(ack);
             }
             Effect::Extend { until, ack, .. } if done => {
                 if let Some(held) = self.ack.as_mut().filter(|a| a.act.as_ref() == Some(&ack)) {
@@ -400,12 +473,15 @@ impl Thread {
                     self.ack = None;
                 }
             }
-            Effect::Extend { .. }
+            Effect::TakeOver { .. }
+            | Effect::Extend { .. }
             | Effect::Release { .. }
             | Effect::Resolve { .. }
             | Effect::Note { .. }
             | Effect::Snooze { .. }
-            | Effect::Escalate { .. } => {}
+            | Effect::Escalate { .. }
+            | Effect::Silence { .. }
+            | Effect::Expire { .. } => {}
         }
     }
 }

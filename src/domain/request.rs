@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Actor, Escalation, IncidentId, SloId, Text};
+use super::{Actor, Escalation, IncidentId, LabelMatcher, SloId, SourceName, Text};
 
 /// Something a person wants.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +34,13 @@ pub enum Verb {
         /// What the responder has to say.
         note: Option<Text>,
     },
+    /// Take it from whoever has it; from oneself, to hold it anew.
+    TakeOver {
+        /// Who had it when that was decided; anybody else keeps it.
+        from: Text,
+        /// What the responder has to say.
+        note: Option<Text>,
+    },
     /// Give it back.
     Unacknowledge,
     /// End it where it is kept.
@@ -55,6 +62,24 @@ pub enum Verb {
     Escalate {
         /// To whom.
         to: Escalation,
+    },
+    /// Hold back alerts by their labels. Its subject is [`silence_subject`](super::silence_subject), not an incident.
+    Silence {
+        /// In which Alertmanager.
+        source: SourceName,
+        /// Which alerts.
+        matchers: Vec<LabelMatcher>,
+        /// For how long.
+        span: Duration,
+        /// Why.
+        comment: Text,
+    },
+    /// End a silence. Its subject is [`silence_subject`](super::silence_subject), not an incident.
+    Expire {
+        /// In which Alertmanager.
+        source: SourceName,
+        /// Which: its id.
+        silence: String,
     },
 }
 

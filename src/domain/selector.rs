@@ -6,6 +6,7 @@
 use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
 
 use regex::Regex;
+use serde::{Deserialize, Serialize};
 
 /// A metric name with label matchers.
 #[derive(Clone, Debug)]
@@ -27,21 +28,26 @@ pub struct Matcher {
 }
 
 /// The four comparisons of a label matcher.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Op {
     /// `=`
+    #[serde(rename = "=")]
     Equal,
     /// `!=`
+    #[serde(rename = "!=")]
     NotEqual,
     /// `=~`
+    #[serde(rename = "=~")]
     Match,
     /// `!~`
+    #[serde(rename = "!~")]
     NotMatch,
 }
 
 impl Op {
     const ALL: [(Op, &'static str); 4] = [(Op::Match, "=~"), (Op::NotMatch, "!~"), (Op::NotEqual, "!="), (Op::Equal, "=")];
-    fn sign(self) -> &'static str {
+    /// As it is written.
+    pub fn sign(self) -> &'static str {
         Self::ALL.iter().find(|(op, _)| *op == self).map_or("=", |(_, s)| s)
     }
 }

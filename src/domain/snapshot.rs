@@ -9,8 +9,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BurnRate, Definition, Duty, Entry, Episode, EventCounts, Grade, Group, Incident, IncidentId, Labels, Lane, Link, Objective,
-    OnCallEntry, PagedIncident, SloId, SourceName, Text, Thread, Want, Window,
+    BurnRate, Definition, Duty, Entry, Episode, EventCounts, Grade, Group, Incident, IncidentId, LabelMatcher, Labels, Lane, Link,
+    Objective, OnCallEntry, PagedIncident, SloId, SourceName, Text, Thread, Want, Window,
 };
 
 /// Why a source gave no answer, by what can be done about it.
@@ -194,6 +194,12 @@ pub struct Silence {
     pub comment: Text,
     /// Whether it holds now (not pending).
     pub active: bool,
+    /// What it asks of an alert; none if the server did not tell.
+    #[serde(default)]
+    pub matchers: Vec<LabelMatcher>,
+    /// How many present alerts it holds back, the heartbeat among them; `None` if that was not looked at.
+    #[serde(default)]
+    pub covers: Option<usize>,
 }
 
 /// The counters of one target as they stand, narrowed to what the definitions select.
@@ -619,4 +625,6 @@ pub struct Toast {
     pub failure: bool,
     /// The sentence.
     pub text: Text,
+    /// What it is about; `None` if it is about nothing in particular.
+    pub about: Option<IncidentId>,
 }

@@ -28,8 +28,8 @@ use super::{
 };
 use crate::{
     domain::{
-        Act, ActId, Actor, Effect, Entry, Episode, Event, Grade, Lane, LeaseView, Outcome, Plan, Question, Reading, Request, SloId,
-        Snapshot, SourceName, StoreState, Target, Text, Toast, What, Window,
+        Act, ActId, Actor, Effect, Entry, Episode, Event, Grade, IncidentId, Lane, LeaseView, Outcome, Plan, Question, Reading, Request,
+        SloId, Snapshot, SourceName, StoreState, Target, Text, Toast, What, Window,
     },
     sources::{Gives, Source},
     store::{ChangeWatch, Holder, Lease, Store, StoreError, changes},
@@ -632,7 +632,7 @@ impl Core {
             }
             Request::Act(act) => {
                 if let Err(refusal) = self.act(&act, done) {
-                    self.toast(true, refusal.to_string());
+                    self.toast(true, refusal.to_string(), Some(act.incident));
                 }
             }
         }
@@ -669,13 +669,14 @@ impl Core {
             return self.toast(
                 true,
                 "how an act ended could not be written to the journal; it is looked after when the journal can be written".into(),
+                None,
             );
         };
         if let What::Ended { outcome } = &entry.what
             && entry.who == self.setup.me
         {
             let (failure, text) = sentence(&self.snapshot, &entry, outcome);
-            self.toast(failure, text);
+            self.toast(failure, text, Some(entry.subject));
         }
         if let Some(store) = self.setup.store.clone() {
             self.catch_up_journal(&store);
@@ -683,9 +684,9 @@ impl Core {
         self.show();
     }
 
-    fn toast(&mut self, failure: bool, text: String) {
+    fn toast(&mut self, failure: bool, text: String, about: Option<IncidentId>) {
         self.toasts += 1;
-        let toast = Toast { serial: self.toasts, at: self.setup.clock.now(), failure, text: Text::from(text) };
+        let toast = Toast { serial: self.toasts, at: self.setup.clock.now(), failure, text: Text::from(text), about };
         self.take(Event::Toast(toast));
         self.show();
     }
@@ -727,7 +728,10 @@ impl Core {
             return;
         }
         let over = self.snapshot.incident(&asked.subject).is_none();
-        let ours = matches!(&asked.what, What::Asked { effect: Effect::Acknowledge { target, .. } } if *target != Target::Journal);
+        let ours = match &asked.what {
+            What::Asked { effect: Effect::Acknowledge { target, .. } | Effect::TakeOver { target, .. } } => *target != Target::Journal,
+            _ => false,
+        };
         if over && ours && now - asked.at > TimeDelta::minutes(5) {
             let why = Text::from("the alert cleared before it could be delivered");
             let what = What::Ended { outcome: Outcome::Failed { why, retry: false } };
@@ -750,6 +754,9 @@ fn sentence(snapshot: &Snapshot, entry: &Entry, outcome: &Outcome) -> (bool, Str
         Effect::Note { .. } => "noted",
         Effect::Snooze { .. } => "snoozed",
         Effect::Escalate { .. } => "escalated",
+        Effect::TakeOver { .. } => "taken over",
+        Effect::Silence { .. } => "silenced",
+        Effect::Expire { .. } => "expired",
     });
     match outcome {
         Outcome::Done { receipt } => {

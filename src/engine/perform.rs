@@ -11,8 +11,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
     domain::{
-        Act, ActId, Actor, Delivery, Effect, Entry, Incident, IncidentId, Outcome, Plan, Release, Snapshot, SourceName, Target, Text,
-        Thread, Verb, What,
+        Act, ActId, Actor, Delivery, Effect, Entry, Incident, IncidentId, Matchers, Outcome, Plan, Release, Snapshot, SourceName, Target,
+        Text, Thread, Verb, What, shown_matchers, silence_subject,
     },
     sources::{Order, Source},
     store::{JournalError, Store},
@@ -41,7 +41,7 @@ pub enum Refusal {
         at: String,
     },
     /// It is acknowledged already.
-    #[error("{title} is acknowledged by {by} already; nothing was done")]
+    #[error("{title} is acknowledged by {by} already; nothing was done; take it over to have it")]
     Held {
         /// Which incident.
         title: Text,
@@ -67,6 +67,12 @@ pub enum Refusal {
         /// Where.
         source_name: SourceName,
     },
+    /// A silence that cannot be made.
+    #[error("{0}; nothing was done")]
+    BadSilence(String),
+    /// There is no such silence.
+    #[error("there is no silence {0} any more; nothing was done")]
+    NoSilence(Text),
     /// Acting is switched off.
     #[error("this cockpit is read-only; nothing was done")]
     ReadOnly,
@@ -97,8 +103,13 @@ impl Acting {
         if self.plan.read_only {
             return Err(Refusal::ReadOnly);
         }
+        if let Verb::Silence { .. } | Verb::Expire { .. } = &act.verb {
+            return self.on_silences(snapshot, act, id, now);
+        }
         let incident = snapshot.incident(&act.incident).ok_or_else(|| Refusal::NotOpen(act.incident.clone()))?;
         let effect = match &act.verb {
+            Verb::Silence { .. } | Verb::Expire { .. } => return Err(Refusal::NotOpen(act.incident.clone())),
+            Verb::TakeOver { from, note } => self.take_over(incident, from, note.clone(), now)?,
             Verb::Acknowledge { note } => self.acknowledge(incident, note.clone(), now)?,
             Verb::Unacknowledge => unacknowledge(incident)?,
             Verb::Note { note } => Effect::Note { target: noted(incident), note: note.clone() },
@@ -125,15 +136,71 @@ impl Acting {
             return Err(Refusal::Held { title: incident.title.clone(), by: ack.by.clone() });
         }
         let target = incident.target();
+        let (until, lapses) = self.ends(&target, now);
+        Ok(Effect::Acknowledge { target, occurrence: incident.occurrence(), note, until, lapses })
+    }
+
+    /// When the silence of an acknowledgement made now ends unless it is extended, and when it lapses.
+    fn ends(&self, target: &Target, now: DateTime<Utc>) -> (DateTime<Utc>, DateTime<Utc>) {
         let lapses = now + delta(self.plan.ack.max);
-        let until = match &target {
+        let until = match target {
             Target::Alertmanager { source, .. } => {
                 let ack_for = self.plan.source(source).map_or(self.plan.ack.max, |s| s.ack_for);
                 lapses.min(now + delta(ack_for))
             }
-            Target::PagerDuty { .. } | Target::Journal => lapses,
+            Target::PagerDuty { .. } | Target::Silences { .. } | Target::Journal => lapses,
         };
-        Ok(Effect::Acknowledge { target, occurrence: incident.occurrence(), note, until, lapses })
+        (until, lapses)
+    }
+
+    /// Take it from exactly who had it when that was decided. If nobody has it any more there is nobody to take it from.
+    fn take_over(&self, incident: &Incident, from: &Text, note: Option<Text>, now: DateTime<Utc>) -> Result<Effect, Refusal> {
+        let Some(ack) = incident.ack.as_ref().filter(|a| a.delivery != Delivery::Failed) else {
+            return self.acknowledge(incident, note, now);
+        };
+        let title = incident.title.clone();
+        if ack.by.name != *from {
+            return Err(Refusal::Held { title, by: ack.by.clone() });
+        }
+        if ack.delivery != Delivery::Done {
+            let why = format!("the acknowledgement of {} is still on its way; try again when it has arrived", ack.by);
+            return Err(Refusal::NotOffered { title, why });
+        }
+        let target = if ack.act.is_some() { ack.target.clone() } else { incident.target() };
+        let (until, lapses) = self.ends(&target, now);
+        let (from, silence) = (ack.by.clone(), ack.silence.clone());
+        Ok(Effect::TakeOver { target, occurrence: incident.occurrence(), note, until, lapses, from, silence })
+    }
+
+    /// A silence of a person's own, or the end of one: no incident's business.
+    fn on_silences(&self, snapshot: &Snapshot, act: &Act, id: &ActId, now: DateTime<Utc>) -> Result<Entry, Refusal> {
+        let (source, effect, matchers) = match &act.verb {
+            Verb::Silence { source, matchers, span, comment } => {
+                let ready = Matchers::new(matchers).map_err(Refusal::BadSilence)?;
+                if let Some(wide) = ready.too_wide() {
+                    return Err(Refusal::BadSilence(wide.to_owned()));
+                }
+                if comment.is_empty() || span.is_zero() {
+                    return Err(Refusal::BadSilence("a silence needs a length and a comment that says why".to_owned()));
+                }
+                let (target, until) = (Target::Silences { source: source.clone() }, now + delta(*span));
+                (source, Effect::Silence { target, matchers: matchers.clone(), until, comment: comment.clone() }, matchers.clone())
+            }
+            Verb::Expire { source, silence } => {
+                let alerts = snapshot.alerts.get(source).into_iter().flat_map(|a| &a.silences);
+                let found = alerts.into_iter().find(|s| s.id == *silence).ok_or_else(|| Refusal::NoSilence(Text::clean(silence)))?;
+                let target = Target::Silences { source: source.clone() };
+                let matchers = found.matchers.clone();
+                (source, Effect::Expire { target, silence: silence.clone(), matchers: matchers.clone() }, matchers)
+            }
+            _ => return Err(Refusal::NotOpen(act.incident.clone())),
+        };
+        if self.plan.source(source).is_none_or(|s| s.kind != "alertmanager") || self.responder(source.as_str()).is_none() {
+            return Err(Refusal::NoResponder(source.to_string()));
+        }
+        let who = act.by.clone().unwrap_or_else(|| self.me.clone());
+        let title = Text::clean(&shown_matchers(&matchers));
+        Ok(entry(id, silence_subject(source, &matchers), title, who, What::Asked { effect }, now))
     }
 
     /// The mail address of who acts.
@@ -210,7 +277,7 @@ fn unacknowledge(incident: &Incident) -> Result<Effect, Refusal> {
 fn paged(incident: &Incident) -> Result<Target, Refusal> {
     match incident.target() {
         target @ Target::PagerDuty { .. } => Ok(target),
-        Target::Alertmanager { .. } | Target::Journal => {
+        Target::Alertmanager { .. } | Target::Silences { .. } | Target::Journal => {
             let why = "it ends when its alert clears, and it is not kept where it could be resolved, snoozed or escalated".to_owned();
             Err(Refusal::NotOffered { title: incident.title.clone(), why })
         }
@@ -221,7 +288,7 @@ fn paged(incident: &Incident) -> Result<Target, Refusal> {
 fn noted(incident: &Incident) -> Target {
     match incident.target() {
         target @ Target::PagerDuty { .. } => target,
-        Target::Alertmanager { .. } | Target::Journal => Target::Journal,
+        Target::Alertmanager { .. } | Target::Silences { .. } | Target::Journal => Target::Journal,
     }
 }
 
@@ -328,7 +395,7 @@ fn extension(ack: &crate::domain::Ack, incident: &Incident, plan: &Plan, now: Da
 fn gone(snapshot: &Snapshot, subject: &IncidentId, ack: &crate::domain::Ack, missing: &mut Missing, now: DateTime<Utc>) -> bool {
     match &ack.target {
         Target::Journal => snapshot.incident(subject).is_none_or(|i| Some(i.occurrence()) != ack.occurrence) && !snapshot.slos.is_empty(),
-        Target::Alertmanager { source, .. } | Target::PagerDuty { source, .. } => {
+        Target::Alertmanager { source, .. } | Target::PagerDuty { source, .. } | Target::Silences { source } => {
             let answering = snapshot.source(source).is_some_and(|s| s.state == crate::domain::Freshness::Fresh);
             if !answering {
                 missing.0.remove(subject);

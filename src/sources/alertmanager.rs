@@ -4,12 +4,12 @@
 //! though nobody had them. Old and new servers differ in what they leave out; what is missing is taken as absent, never as an error.
 //! The acting side is in `silence`.
 
-use std::collections::BTreeSet;
+use std::collections::HashMap;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::join_all;
-use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -19,7 +19,10 @@ use super::{
     settings::{AlertmanagerSettings, BadSettings, Deadlines},
     source::{Gives, Lanes, Now, Piece, Responder, Source, Turn},
 };
-use crate::domain::{Alerts, Answer, Ask, FiringAlert, Labels, Lane, Link, Matcher, Reading, Selector, Silence, SourceName, Text, Want};
+use crate::domain::{
+    Alerts, Answer, Ask, FiringAlert, LabelMatcher, Labels, Lane, Link, Matcher, Matchers, Op, Reading, Selector, Silence, SourceName,
+    Text, Want,
+};
 
 /// An Alertmanager.
 #[derive(Debug)]
@@ -66,11 +69,14 @@ impl Alertmanager {
     }
 
     fn put_together(&self, alerts: Vec<WireAlert>, silences: Vec<WireSilence>, now: DateTime<Utc>) -> Alerts {
+        let silences: Vec<_> = silences.into_iter().filter(|s| s.holds(now) != Holds::Over).collect();
+        let mut held: HashMap<&str, usize> = HashMap::new();
+        for id in alerts.iter().flat_map(|a| &a.status.silenced_by) {
+            *held.entry(id).or_default() += 1;
+        }
+        let silences = silences.into_iter().map(|s| s.silence(&held, &alerts, now)).collect();
         let (beats, alerts): (Vec<_>, Vec<_>) = alerts.into_iter().partition(|alert| self.is_heartbeat(&alert.labels));
         let alerts: Vec<_> = alerts.into_iter().map(|alert| alert.firing(now)).collect();
-        let named: BTreeSet<&String> = alerts.iter().flat_map(|a| &a.silenced_by).collect();
-        let matters = |s: &WireSilence| named.contains(&s.id) || s.comment.contains("[bw:");
-        let silences = silences.into_iter().filter(|s| s.holds(now) != Holds::Over && matters(s)).map(|s| s.silence(now)).collect();
         Alerts { alerts, silences, heartbeat: (!self.heartbeat.is_empty()).then_some(!beats.is_empty()) }
     }
 
@@ -178,13 +184,52 @@ pub(super) struct WireSilence {
     #[serde(deserialize_with = "or_default")]
     pub comment: String,
     #[serde(deserialize_with = "or_default")]
-    created_by: String,
+    pub created_by: String,
     #[serde(deserialize_with = "instant")]
     pub starts_at: Option<DateTime<Utc>>,
     #[serde(deserialize_with = "instant")]
     pub ends_at: Option<DateTime<Utc>>,
     #[serde(deserialize_with = "or_default")]
+    pub matchers: Vec<WireMatcher>,
+    #[serde(deserialize_with = "or_default")]
     status: WireState,
+}
+
+/// A matcher as it travels.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct WireMatcher {
+    #[serde(deserialize_with = "or_default")]
+    name: String,
+    #[serde(deserialize_with = "or_default")]
+    value: String,
+    #[serde(deserialize_with = "or_default")]
+    is_regex: bool,
+    /// Absent on old servers, which know no negation.
+    is_equal: Option<bool>,
+}
+
+impl From<&LabelMatcher> for WireMatcher {
+    fn from(matcher: &LabelMatcher) -> Self {
+        Self {
+            name: matcher.name.raw().to_owned(),
+            value: matcher.value.raw().to_owned(),
+            is_regex: matches!(matcher.op, Op::Match | Op::NotMatch),
+            is_equal: Some(matches!(matcher.op, Op::Equal | Op::Match)),
+        }
+    }
+}
+
+impl From<&WireMatcher> for LabelMatcher {
+    fn from(wire: &WireMatcher) -> Self {
+        let op = match (wire.is_regex, wire.is_equal.unwrap_or(true)) {
+            (false, true) => Op::Equal,
+            (false, false) => Op::NotEqual,
+            (true, true) => Op::Match,
+            (true, false) => Op::NotMatch,
+        };
+        Self::new(&wire.name, op, &wire.value)
+    }
 }
 
 #[derive(Deserialize, Default)]
@@ -193,6 +238,9 @@ struct WireState {
     #[serde(deserialize_with = "or_default")]
     state: String,
 }
+
+/// How long after a silence began the alerts may be told without it: two answers are not of one moment.
+const YOUNG: TimeDelta = TimeDelta::seconds(60);
 
 /// Where a silence stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -217,9 +265,22 @@ impl WireSilence {
             _ => Holds::Now,
         }
     }
-    fn silence(self, now: DateTime<Utc>) -> Silence {
+    /// What it asks of alerts.
+    pub fn asks(&self) -> Vec<LabelMatcher> {
+        self.matchers.iter().map(LabelMatcher::from).collect()
+    }
+    /// It holds back what the server says; of one that has just begun the alerts' answer may not know yet, so its own words count.
+    fn silence(self, held: &HashMap<&str, usize>, alerts: &[WireAlert], now: DateTime<Utc>) -> Silence {
+        let (active, matchers) = (self.holds(now) == Holds::Now, self.asks());
+        let young = || self.starts_at.is_none_or(|at| now - at < YOUNG) && !matchers.is_empty();
+        let covers = match (held.get(self.id.as_str()), Matchers::new(&matchers)) {
+            (None, Ok(ready)) if young() => alerts.iter().filter(|a| ready.cover(&a.labels)).count(),
+            (count, _) => count.copied().unwrap_or_default(),
+        };
         Silence {
-            active: self.holds(now) == Holds::Now,
+            covers: active.then_some(covers),
+            active,
+            matchers,
             starts_at: self.starts_at.unwrap_or(now),
             ends_at: self.ends_at.unwrap_or(now),
             created_by: Text::clean(&self.created_by),

@@ -1,4 +1,4 @@
-//! Acting on an Alertmanager: an acknowledgement is a short silence on exactly one alert's labels.
+//! Acting on an Alertmanager: an acknowledgement is a short silence on exactly one alert's labels; a silence is one that was asked for.
 //!
 //! Its comment begins with `ACK!`, the convention that karma and kthxbye know, and ends with `[bw:<act>]`, by which a silence is found
 //! again when the answer to its making was lost. A silence is only ever moved or ended where it was made. Whatever was sent without an
@@ -6,15 +6,15 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::{
-    alertmanager::{Alertmanager, Holds, WireSilence, decode},
+    alertmanager::{Alertmanager, Holds, WireMatcher, WireSilence, decode},
     failure::{Failure, Reached},
     http::{Call, Good},
     source::{Order, Responder},
 };
-use crate::domain::{ActId, Effect, Labels, Outcome, Target, Text, ack_comment, mark};
+use crate::domain::{ActId, Effect, LabelMatcher, Labels, Outcome, SourceName, Target, Text, ack_comment, mark, silence_comment};
 
 /// How far the ends of two silences may lie apart and still count as the same: servers round.
 const ROUNDING: TimeDelta = TimeDelta::seconds(1);
@@ -25,17 +25,20 @@ type End = Result<Option<String>, Outcome>;
 #[async_trait]
 impl Responder for Alertmanager {
     async fn perform(&self, order: &Order) -> Outcome {
+        if let Target::Silences { source } = order.effect.target() {
+            return outcome(if *source == self.name { self.on_silences(order).await } else { Err(self.elsewhere(source)) });
+        }
         outcome(match (&order.effect, self.labels(order.effect.target())) {
             (_, Err(refusal)) => Err(refusal),
             (Effect::Acknowledge { note, until, .. }, Ok(labels)) => {
                 let comment = ack_comment(&order.who.name, note.as_ref(), &order.act);
-                let silence = wire(None, labels, order.now, *until, order.who.name.as_str(), &comment);
-                self.post(silence, order).await
+                self.post(NewSilence::of(labels, *until, &comment, order), order).await
             }
+            (Effect::TakeOver { .. }, Ok(labels)) => self.take_over(labels, order).await,
             (Effect::Extend { silence, starts, until, comment, by, .. }, Ok(labels)) => match self.still_there(silence, order).await {
-                Ok(began) => {
-                    let starts = began.unwrap_or(*starts);
-                    self.post(wire(Some(silence), labels, starts, *until, by.as_str(), comment), order).await
+                Ok(there) => {
+                    let new = NewSilence::of(labels, *until, comment, order);
+                    self.post(NewSilence { created_by: by.as_str(), ..new.instead_of(silence, &there, *starts) }, order).await
                 }
                 Err(end) => Err(end),
             },
@@ -46,7 +49,8 @@ impl Responder for Alertmanager {
     }
 
     async fn read_back(&self, order: &Order) -> Outcome {
-        if let Err(refusal) = self.labels(order.effect.target()) {
+        let (ours, target) = (matches!(order.effect.target(), Target::Silences { source } if *source == self.name), order.effect.target());
+        if let Err(refusal) = if ours { Ok(()) } else { self.labels(target).map(|_| ()) } {
             return refusal;
         }
         let silences = match self.silences(order).await {
@@ -56,7 +60,7 @@ impl Responder for Alertmanager {
         let over = |s: &WireSilence| s.holds(order.now) == Holds::Over;
         let absent = |retry, what: &str| Outcome::Failed { why: Text::clean(&format!("{}: {what}", self.name)), retry };
         match &order.effect {
-            Effect::Acknowledge { .. } => {
+            Effect::Acknowledge { .. } | Effect::TakeOver { .. } | Effect::Silence { .. } => {
                 let ours: Vec<_> = silences.iter().filter(|s| marked(s, &order.act)).collect();
                 match ours.iter().find(|s| !over(s)).or(ours.first()) {
                     Some(found) => Outcome::Done { receipt: Some(found.id.clone()) },
@@ -82,6 +86,13 @@ impl Responder for Alertmanager {
                     Outcome::Done { receipt: None }
                 }
             }
+            Effect::Expire { silence, .. } => {
+                if silences.iter().any(|s| !over(s) && s.id == *silence) {
+                    absent(true, "the silence is still there; its end is sent again")
+                } else {
+                    Outcome::Done { receipt: None }
+                }
+            }
         }
     }
 }
@@ -91,24 +102,64 @@ const GONE: &str = "the silence was ended there by somebody else; acknowledge ag
 impl Alertmanager {
     /// The labels to act on; an act that belongs elsewhere, or that would hold back everything, is refused.
     fn labels<'a>(&self, target: &'a Target) -> Result<&'a Labels, Outcome> {
-        let refuse = |what: String| Err(Outcome::Failed { why: Text::clean(&format!("{}: {what}", self.name)), retry: false });
+        let refuse = |what: &str| Err(self.refuse(what));
         match target {
             Target::Alertmanager { source, labels } if *source == self.name => {
-                if matchers(labels).next().is_none() {
-                    return refuse("the alert has no labels, so a silence on it would hold back everything".to_owned());
+                if LabelMatcher::exactly(labels).is_empty() {
+                    return refuse("the alert has no labels, so a silence on it would hold back everything");
                 }
                 Ok(labels)
             }
-            Target::Alertmanager { source, .. } | Target::PagerDuty { source, .. } => {
-                refuse(format!("this acknowledgement is kept in {source}; nothing was sent here"))
+            Target::Alertmanager { source, .. } | Target::PagerDuty { source, .. } | Target::Silences { source } => {
+                Err(self.elsewhere(source))
             }
-            Target::Journal => refuse("this acknowledgement is kept in the journal; nothing was sent here".to_owned()),
+            Target::Journal => refuse("this acknowledgement is kept in the journal; nothing was sent here"),
         }
     }
 
+    fn elsewhere(&self, source: &SourceName) -> Outcome {
+        self.refuse(&format!("this act belongs to {source}; nothing was sent here"))
+    }
+
+    fn refuse(&self, what: &str) -> Outcome {
+        Outcome::Failed { why: Text::clean(&format!("{}: {what}", self.name)), retry: false }
+    }
+
+    /// Make a silence that a person asked for, or end one.
+    async fn on_silences(&self, order: &Order) -> End {
+        match &order.effect {
+            Effect::Silence { until, .. } if *until <= order.now => Err(self.refuse("it would be over by now; ask for a new one")),
+            Effect::Silence { matchers, until, comment, .. } => {
+                let comment = silence_comment(comment, &order.act);
+                let matchers = matchers.iter().map(WireMatcher::from).collect();
+                let silence = NewSilence { matchers, ..NewSilence::of(&Labels::default(), *until, &comment, order) };
+                self.post(silence, order).await
+            }
+            Effect::Expire { silence, .. } => self.delete(silence, order).await.map(|()| None),
+            effect => Err(self.not_offered(effect)),
+        }
+    }
+
+    /// Make the silence of another's acknowledgement ours. One that holds back more than this alert stays as it is, beside ours.
+    async fn take_over(&self, labels: &Labels, order: &Order) -> End {
+        let Effect::TakeOver { note, until, from, silence, .. } = &order.effect else { return Err(self.not_offered(&order.effect)) };
+        let comment = ack_comment(&order.who.name, note.as_ref(), &order.act);
+        let new = NewSilence::of(labels, *until, &comment, order);
+        let Some(id) = silence else { return self.post(new, order).await };
+        let there = self.still_there(id, order).await?;
+        if there.created_by != from.name.as_str() && Text::clean(&there.created_by) != from.name {
+            let who = Text::clean(&there.created_by);
+            return Err(self.refuse(&format!("{who} took it first; look again before you take it over")));
+        }
+        let (mut theirs, mut ours) = (there.matchers.iter().map(LabelMatcher::from).collect::<Vec<_>>(), LabelMatcher::exactly(labels));
+        theirs.sort_unstable();
+        ours.sort_unstable();
+        let new = if theirs == ours { new.instead_of(id, &there, order.now) } else { new };
+        self.post(new, order).await
+    }
+
     fn not_offered(&self, effect: &Effect) -> Outcome {
-        let why = format!("{}: an Alertmanager has no `{}`; nothing was sent", self.name, effect.verb());
-        Outcome::Failed { why: Text::clean(&why), retry: false }
+        self.refuse(&format!("an Alertmanager has no `{}`; nothing was sent", effect.verb()))
     }
 
     async fn post(&self, silence: NewSilence<'_>, order: &Order) -> End {
@@ -140,18 +191,17 @@ impl Alertmanager {
         Ok(None)
     }
 
-    /// Posting with the id of an expired silence, or with another second of its beginning, would make a new one: look first, and tell
-    /// when it began there.
-    async fn still_there(&self, id: &str, order: &Order) -> Result<Option<DateTime<Utc>>, Outcome> {
-        let gone = || Outcome::Failed { why: Text::clean(&format!("{}: {GONE}", self.name)), retry: false };
+    /// Posting with the id of an expired silence, with another second of its beginning or with other matchers would make a new one: look
+    /// first, and tell what it is there.
+    async fn still_there(&self, id: &str, order: &Order) -> Result<WireSilence, Outcome> {
+        let gone = || self.refuse(GONE);
         let good = match self.reach(&["silence", id], Call::Get(&[]), order).await {
             Ok(good) => good,
             Err(failure) if is_gone(&failure) => return Err(gone()),
             Err(failure) => return Err(not_begun(&failure)),
         };
         let silence: Option<WireSilence> = decode(&self.name, &good.body).map_err(|f| not_begun(&f))?;
-        let held = silence.filter(|s| s.holds(order.now) != Holds::Over);
-        held.map(|s| s.starts_at).ok_or_else(gone)
+        silence.filter(|s| s.holds(order.now) != Holds::Over).ok_or_else(gone)
     }
 
     async fn silences(&self, order: &Order) -> Result<Vec<WireSilence>, Failure> {
@@ -198,43 +248,37 @@ fn marked(silence: &WireSilence, act: &ActId) -> bool {
     silence.comment.contains(&mark(act))
 }
 
-/// Equality on every label. One with an empty value is the same as none, and a matcher for it would be refused.
-fn matchers(labels: &Labels) -> impl Iterator<Item = EqualTo<'_>> {
-    let pairs = labels.0.iter().filter(|(_, value)| !value.raw().is_empty());
-    pairs.map(|(name, value)| EqualTo { name: name.raw(), value: value.raw(), is_regex: false, is_equal: true })
-}
-
-fn wire<'a>(
-    id: Option<&'a str>,
-    labels: &'a Labels,
-    from: DateTime<Utc>,
-    to: DateTime<Utc>,
-    by: &'a str,
-    comment: &'a str,
-) -> NewSilence<'a> {
-    let stamp = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Millis, true);
-    NewSilence { id, matchers: matchers(labels).collect(), starts_at: stamp(from), ends_at: stamp(to), created_by: by, comment }
-}
-
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct NewSilence<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<&'a str>,
-    matchers: Vec<EqualTo<'a>>,
-    starts_at: String,
-    ends_at: String,
+    matchers: Vec<WireMatcher>,
+    #[serde(serialize_with = "stamp")]
+    starts_at: DateTime<Utc>,
+    #[serde(serialize_with = "stamp")]
+    ends_at: DateTime<Utc>,
     created_by: &'a str,
     comment: &'a str,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct EqualTo<'a> {
-    name: &'a str,
-    value: &'a str,
-    is_regex: bool,
-    is_equal: bool,
+impl<'a> NewSilence<'a> {
+    /// One on exactly these labels from now on, in the name of who acts.
+    fn of(labels: &Labels, until: DateTime<Utc>, comment: &'a str, order: &'a Order) -> Self {
+        let matchers = LabelMatcher::exactly(labels).iter().map(WireMatcher::from).collect();
+        Self { id: None, matchers, starts_at: order.now, ends_at: until, created_by: order.who.name.as_str(), comment }
+    }
+    /// The same in the place of one that is there: with its matchers and its beginning, which must stay for its id to stay.
+    fn instead_of(mut self, id: &'a str, there: &WireSilence, starts: DateTime<Utc>) -> Self {
+        if !there.matchers.is_empty() {
+            self.matchers.clone_from(&there.matchers);
+        }
+        Self { id: Some(id), starts_at: there.starts_at.unwrap_or(starts), ..self }
+    }
+}
+
+fn stamp<S: Serializer>(at: &DateTime<Utc>, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&at.to_rfc3339_opts(SecondsFormat::Millis, true))
 }
 
 #[derive(Deserialize)]

@@ -29,6 +29,22 @@ pub enum Action {
     Acknowledge,
     /// Ask whether to give back what is selected.
     Unacknowledge,
+    /// Write a silence for what is selected or marked.
+    Silence,
+    /// Ask whether to end the silence that is selected.
+    Expire,
+    /// Mark the selected row, or take its mark away.
+    Mark,
+    /// Mark all rows of the list, or take all marks away.
+    MarkAll,
+    /// Take a matcher of a silence in, or leave it out.
+    Toggle,
+    /// Compare a matcher's label in the next way.
+    Compare,
+    /// Add a matcher to a silence.
+    Add,
+    /// Ask whether to send the silence.
+    Send,
     /// Copy the id of what is selected.
     Copy,
     /// Ask every source now.

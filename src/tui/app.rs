@@ -162,7 +162,10 @@ impl App {
                 self.dirty = true;
             }
             Woken::Tick if input::has_hung_up(self.terminal.tty()) => return Ok(Some(Ended::HangUp)),
-            Woken::Tick => self.dirty = true,
+            Woken::Tick => {
+                self.ui.pass(now);
+                self.dirty = true;
+            }
         }
         Ok(None)
     }

@@ -6,10 +6,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Depth, Glyphs, Settings, Theme};
 use crate::domain::{
-    Ack, ActId, Actor, BurnRate, Cell, Definition, Delivery, Effect, Entry, Episode, EventCounts, Fault, FaultClass, Figure, Freshness,
-    Grade, Group, History, Incident, IncidentId, Labels, LeaseView, Link, Objective, Origin, Outcome, RuleState, Selector, Severity, Side,
-    Sli, SloId, SloRow, Snapshot, SourceName, SourceRow, State, Status, StoreState, Target, Text, Untrusted, Verdict, What, Window,
-    burn_rate, workbook,
+    Ack, ActId, Actor, Alerts, BurnRate, Cell, Definition, Delivery, Effect, Entry, Episode, EventCounts, Fault, FaultClass, Figure,
+    FiringAlert, Freshness, Grade, Group, History, Incident, IncidentId, LabelMatcher, Labels, LeaseView, Link, Objective, Origin, Outcome,
+    RuleState, Selector, Severity, Side, Silence, Sli, SloId, SloRow, Snapshot, SourceName, SourceRow, State, Status, StoreState, Target,
+    Text, Untrusted, Verdict, What, Window, burn_rate, workbook,
 };
 
 /// The time on every screen: Thursday, 14:32:08 in Berlin.
@@ -29,6 +29,7 @@ pub fn settings() -> Settings {
         time_zone: chrono_tz::Europe::Berlin,
         theme: Theme::default().at_depth(Depth::True),
         glyphs: Glyphs::Unicode,
+        me: Text::clean("maya"),
         read_only: false,
         low_bandwidth: false,
         footer_hint: None,
@@ -316,6 +317,45 @@ pub fn burning() -> Snapshot {
         calm_since: None,
         steady_until: None,
     }
+}
+
+/// A silence in `am`, by its first letters, made so many minutes ago and ending in so many.
+pub fn silence(id: &str, by: &str, comment: &str, asks: &str, (ago_minutes, left): (i64, i64), covers: usize) -> Silence {
+    Silence {
+        id: format!("{id}-77aa-4f5e-8c55-0d6b8f0e1a11"),
+        starts_at: ago(ago_minutes),
+        ends_at: now() + TimeDelta::minutes(left),
+        created_by: Text::clean(by),
+        comment: Text::clean(comment),
+        active: ago_minutes >= 0,
+        matchers: LabelMatcher::list(asks).unwrap(),
+        covers: (ago_minutes >= 0).then_some(covers),
+    }
+}
+
+/// The fleet of the mockups, and what is silenced there: one of each kind.
+pub fn held() -> Snapshot {
+    let mut snapshot = burning();
+    let firing = |i: &Arc<Incident>| FiringAlert {
+        fingerprint: Text::clean(i.id.as_str().trim_start_matches("am:")),
+        labels: i.labels.clone(),
+        annotations: i.annotations.clone(),
+        starts_at: i.occurrence(),
+        generator: None,
+        silenced_by: i.ack.iter().filter_map(|a| a.silence.clone()).collect(),
+        inhibited_by: Vec::new(),
+    };
+    let alerts = snapshot.incidents.iter().filter(|i| matches!(i.origin, Origin::Alertmanager { .. })).map(firing).collect();
+    let canary = "service=\"checkout\", version=\"v42\"";
+    let silences = vec![
+        silence("3f2a9c1e", "jon", "ACK! jon on it [bw:a1]", "service=\"orders\"", (6, 9), 1),
+        silence("77c0d2b4", "maya", "canary of v42 is known [bw:a4]", canary, (40, 80), 1),
+        silence("8d11e0f3", "ines", "canary", canary, (30, 20), 1),
+        silence("a0b1c2d3", "sam", "disk swap on db-7", "instance=~\"db-7.*\"", (300, 600), 0),
+        silence("b4c5d6e7", "priya", "maintenance of search", "service=\"search\"", (-60, 180), 0),
+    ];
+    snapshot.alerts.insert("am".into(), Arc::new(Alerts { alerts, silences, heartbeat: None }));
+    snapshot
 }
 
 /// Nothing burns.

@@ -91,6 +91,14 @@ fn of_entry(entry: &Entry) -> Option<Happening> {
         What::Asked { effect: Effect::Acknowledge { note: Some(note), .. } } => {
             ("ack", Role::Text, format!("{who:#} took {title}: “{note}”"))
         }
+        What::Asked { effect: Effect::TakeOver { from, note, .. } } => {
+            let note = note.as_ref().map_or_else(String::new, |n| format!(": “{n}”"));
+            ("takeover", Role::Text, format!("{who:#} took {title} over from {from:#}{note}"))
+        }
+        What::Asked { effect: Effect::Silence { comment, .. } } => {
+            ("silence", Role::Text, format!("{who:#} silenced {title}: “{comment}”"))
+        }
+        What::Asked { effect: Effect::Expire { .. } } => ("expire", Role::Text, format!("{who:#} ended the silence {title}")),
         What::Asked { effect: Effect::Release { why: Release::Unacknowledged, .. } } => {
             ("unack", Role::Text, format!("{who:#} gave back {title}"))
         }

@@ -96,6 +96,8 @@ pub enum Scope {
     Screens,
     /// While a prompt waits for yes or no.
     Prompt,
+    /// While a silence is written.
+    Editor,
     /// While text is typed.
     Typing,
 }
@@ -107,14 +109,16 @@ impl Scope {
             Self::Always => "everywhere",
             Self::Screens => "on a screen",
             Self::Prompt => "at a prompt",
+            Self::Editor => "in a silence",
             Self::Typing => "while typing",
         }
     }
     const fn of(mode: &Mode) -> Self {
         match mode {
             Mode::Normal | Mode::Help(_) => Self::Screens,
-            Mode::Confirm(_) => Self::Prompt,
-            Mode::Filter(_) | Mode::Note(..) | Mode::Name(..) => Self::Typing,
+            Mode::Confirm(_) | Mode::Deeds(_) => Self::Prompt,
+            Mode::Silence(_) => Self::Editor,
+            Mode::Filter(_) | Mode::Note(..) | Mode::Name(..) | Mode::NoteAll(..) | Mode::NameAll(..) | Mode::Field(..) => Self::Typing,
         }
     }
 }
@@ -168,7 +172,7 @@ impl Keymap {
 
 impl Default for Keymap {
     fn default() -> Self {
-        use Scope::{Always, Prompt, Screens, Typing};
+        use Scope::{Always, Editor, Prompt, Screens, Typing};
         let (c, k) = (Chord::char, Chord::plain);
         let line = |scope, chords: &[Chord], action, help, footer| Binding { scope, chords: chords.into(), action, help, footer };
         let bindings = vec![
@@ -176,8 +180,12 @@ impl Default for Keymap {
             line(Screens, &[c('2')], Action::Go(Screen::Slos), "SLOs", ""),
             line(Screens, &[c('3')], Action::Go(Screen::Incidents), "incidents", ""),
             line(Screens, &[c('0')], Action::Go(Screen::Sources), "sources", ""),
-            line(Screens, &[c('a')], Action::Acknowledge, "acknowledge the selected", "acknowledge"),
+            line(Screens, &[c('a')], Action::Acknowledge, "acknowledge, take over", "acknowledge"),
             line(Screens, &[c('A')], Action::Unacknowledge, "give it back", "give back"),
+            line(Screens, &[c('S')], Action::Silence, "silence by labels", "silence"),
+            line(Screens, &[c('x')], Action::Expire, "expire a silence (board)", "expire"),
+            line(Screens, &[c('m')], Action::Mark, "mark the row, or not", "mark"),
+            line(Screens, &[c('M')], Action::MarkAll, "mark all rows, or none", ""),
             line(Screens, &[k(Key::Enter), k(Key::Right)], Action::Open, "open what is selected", "open"),
             line(Screens, &[k(Key::Esc), k(Key::Left)], Action::Back, "back; clears the filter", "back"),
             line(Screens, &[k(Key::Tab), k(Key::BackTab)], Action::NextPane, "other pane", "pane"),
@@ -189,6 +197,7 @@ impl Default for Keymap {
             line(Screens, &[k(Key::PageUp), Chord::ctrl('b')], Action::Page(-1), "page up", ""),
             line(Screens, &[c('/')], Action::Filter, "filter: regex, ! inverts", "filter"),
             line(Screens, &[c('s')], Action::Sort, "sort in the next way", "sort"),
+            line(Screens, &[c('b')], Action::Go(Screen::Board), "acks and silences", "board"),
             line(Screens, &[c('y')], Action::Copy, "copy the id", "copy id"),
             line(Screens, &[c('R')], Action::Refresh, "ask every source now", "refresh"),
             line(Screens, &[c('?')], Action::Help, "these keys", "help"),
@@ -196,6 +205,16 @@ impl Default for Keymap {
             line(Prompt, &[k(Key::Enter)], Action::Accept, "do it", "do it"),
             line(Prompt, &[c('n')], Action::Note, "add a note", "note"),
             line(Prompt, &[k(Key::Esc), c('q')], Action::Back, "leave it", "leave"),
+            line(Prompt, &[c('j'), k(Key::Down)], Action::Step(1), "down a long list", ""),
+            line(Prompt, &[c('k'), k(Key::Up)], Action::Step(-1), "up", ""),
+            line(Editor, &[c(' ')], Action::Toggle, "take it in, leave it out", "in or out"),
+            line(Editor, &[c('o')], Action::Compare, "next of = != =~ !~", "= != =~ !~"),
+            line(Editor, &[k(Key::Enter)], Action::Open, "change the line", "change"),
+            line(Editor, &[c('+')], Action::Add, "add a matcher", "add"),
+            line(Editor, &[c('S')], Action::Send, "ask whether to send it", "send"),
+            line(Editor, &[k(Key::Esc)], Action::Back, "leave it", "leave"),
+            line(Editor, &[c('j'), k(Key::Down), k(Key::Tab)], Action::Step(1), "down", ""),
+            line(Editor, &[c('k'), k(Key::Up), k(Key::BackTab)], Action::Step(-1), "up", ""),
             line(Typing, &[k(Key::Enter)], Action::Accept, "done", ""),
             line(Typing, &[k(Key::Esc)], Action::Back, "leave it", ""),
             line(Typing, &[k(Key::Backspace), Chord::ctrl('h')], Action::Erase, "erase a character", ""),

@@ -4,6 +4,7 @@
 //! 0      identity, verdict, counts                clock
 //! 1      screens
 //! 3–4    the answers (one line, row 2, below 100 columns)
+//! 5      what is about to lapse, if anything (row 3 below 100 columns)
 //! 6 …    body: panes
 //! h−2    sources
 //! h−1    keys, prompt or toast
@@ -31,6 +32,8 @@ pub struct Zones {
     pub tabs: Rect,
     /// The answers: two rows, or one.
     pub band: Rect,
+    /// What is about to lapse; blank else.
+    pub banner: Rect,
     /// Panes.
     pub body: Rect,
     /// Sources and their ages.
@@ -48,7 +51,15 @@ pub fn zones(area: Rect) -> Option<Zones> {
     let row = |y, height| Rect::new(area.x, area.y + y, w, height);
     let (band, top) = if w >= WIDE && h >= TALL { (row(3, 2), 6) } else { (row(2, 1), 4) };
     let end = if h >= TALL { h - 3 } else { h - 2 };
-    Some(Zones { head: row(0, 1), tabs: row(1, 1), band, body: row(top, end - top), sources: row(h - 2, 1), keys: row(h - 1, 1) })
+    Some(Zones {
+        head: row(0, 1),
+        tabs: row(1, 1),
+        band,
+        banner: row(top - 1, 1),
+        body: row(top, end - top),
+        sources: row(h - 2, 1),
+        keys: row(h - 1, 1),
+    })
 }
 
 /// The panes of the overview.

@@ -51,6 +51,10 @@ impl<K: Clone + PartialEq> List<K> {
     pub fn top(&self) -> usize {
         self.top
     }
+    /// Places in the source of all rows.
+    pub fn all(&self) -> impl Iterator<Item = u32> + '_ {
+        self.order.iter().copied()
+    }
     /// The rows on the screen: place in the list, place in the source.
     pub fn visible(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
         self.order.iter().map(|i| *i as usize).enumerate().skip(self.top).take(self.rows)

@@ -18,6 +18,8 @@ use crate::domain::{Request, Snapshot, SourceName, Text};
 mod action;
 mod answers;
 mod app;
+mod deeds;
+mod draft;
 mod encode;
 mod filter;
 #[cfg(test)]
@@ -33,6 +35,8 @@ mod offscreen;
 #[cfg(test)]
 mod pty_tests;
 mod receipts;
+#[cfg(test)]
+mod silence_tests;
 mod state;
 mod terminal;
 mod theme;
@@ -70,6 +74,8 @@ pub struct Settings {
     pub theme: Theme,
     /// Which characters the terminal can show.
     pub glyphs: Glyphs,
+    /// Who acts, where the operating system can tell.
+    pub me: Text,
     /// Whether acting is switched off.
     pub read_only: bool,
     /// Whether every byte counts: the clock by the minute, ages in steps.

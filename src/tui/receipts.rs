@@ -8,10 +8,46 @@ use chrono_tz::Tz;
 use super::{state::Taking, widgets::figures::When};
 use crate::domain::{ActId, Effect, Entry, IncidentId, Outcome, Release, Snapshot, What};
 
+/// What kind of act is awaited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// To take an incident.
+    Take,
+    /// To take it from somebody.
+    TakeOver,
+    /// To give it back.
+    GiveBack,
+    /// To make a silence.
+    Silence,
+    /// To end one.
+    Expire,
+}
+
+impl From<Taking> for Kind {
+    fn from(taking: Taking) -> Self {
+        match taking {
+            Taking::Take => Self::Take,
+            Taking::TakeOver => Self::TakeOver,
+            Taking::GiveBack => Self::GiveBack,
+        }
+    }
+}
+
+/// What became of an act.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// On what it was.
+    pub subject: IncidentId,
+    /// Whether it was done.
+    pub done: bool,
+    /// The sentence.
+    pub text: String,
+}
+
 #[derive(Debug)]
 struct Awaited {
-    incident: IncidentId,
-    taking: Taking,
+    subject: IncidentId,
+    kind: Kind,
     act: Option<Sent>,
 }
 
@@ -38,24 +74,27 @@ impl Receipts {
     }
 
     /// An act has been asked for.
-    pub fn expect(&mut self, incident: IncidentId, taking: Taking) {
-        self.awaited.retain(|a| a.incident != incident);
-        self.awaited.push(Awaited { incident, taking, act: None });
+    pub fn expect(&mut self, subject: IncidentId, kind: Kind) {
+        self.awaited.retain(|a| a.subject != subject);
+        self.awaited.push(Awaited { subject, kind, act: None });
     }
 
-    /// What `snapshot` says of the acts asked for: whether it is a failure, and the sentence.
-    pub fn read(&mut self, snapshot: &Snapshot, zone: Tz, now: DateTime<Utc>) -> Vec<(bool, String)> {
+    /// What `snapshot` says of the acts asked for.
+    pub fn read(&mut self, snapshot: &Snapshot, zone: Tz, now: DateTime<Utc>) -> Vec<Told> {
         let seen = self.seen;
         self.seen = newest(snapshot).max(seen);
         let new: Vec<_> = snapshot.latest.iter().filter(|e| e.id > seen).collect();
         new.into_iter().filter_map(|entry| self.told(entry, zone, now)).collect()
     }
 
-    fn told(&mut self, entry: &Entry, zone: Tz, now: DateTime<Utc>) -> Option<(bool, String)> {
+    fn told(&mut self, entry: &Entry, zone: Tz, now: DateTime<Utc>) -> Option<Told> {
         match &entry.what {
             What::Asked { effect } => {
-                let mine = self.awaited.iter_mut().find(|a| a.act.is_none() && a.incident == entry.subject && a.is(effect))?;
-                let until = if let Effect::Acknowledge { until, .. } = effect { Some(*until) } else { None };
+                let mine = self.awaited.iter_mut().find(|a| a.act.is_none() && a.subject == entry.subject && a.is(effect))?;
+                let until = match effect {
+                    Effect::Acknowledge { until, .. } | Effect::TakeOver { until, .. } | Effect::Silence { until, .. } => Some(*until),
+                    _ => None,
+                };
                 let place = effect.target().source().map_or_else(|| "in the journal".to_owned(), |source| format!("in {source}"));
                 mine.act = Some(Sent { act: entry.act.clone(), until, place });
                 None
@@ -65,11 +104,11 @@ impl Receipts {
                 let awaited = self.awaited.get(place)?;
                 let sent = awaited.act.as_ref()?;
                 let until = sent.until.map(|at| When { at, now, zone, seconds: false });
-                let words = sentence(awaited.taking, entry, outcome, until, &sent.place);
+                let words = sentence(awaited.kind, entry, outcome, until, &sent.place);
                 if !matches!(outcome, Outcome::Failed { retry: true, .. } | Outcome::Unknown { .. }) {
                     self.awaited.remove(place);
                 }
-                Some((!matches!(outcome, Outcome::Done { .. }), words))
+                Some(Told { subject: entry.subject.clone(), done: matches!(outcome, Outcome::Done { .. }), text: words })
             }
         }
     }
@@ -77,9 +116,13 @@ impl Receipts {
 
 impl Awaited {
     fn is(&self, effect: &Effect) -> bool {
-        match self.taking {
-            Taking::Take => matches!(effect, Effect::Acknowledge { .. }),
-            Taking::GiveBack => matches!(effect, Effect::Release { why: Release::Unacknowledged, .. }),
+        match self.kind {
+            Kind::Take => matches!(effect, Effect::Acknowledge { .. }),
+            // Where nobody had it any more it was simply taken.
+            Kind::TakeOver => matches!(effect, Effect::TakeOver { .. } | Effect::Acknowledge { .. }),
+            Kind::GiveBack => matches!(effect, Effect::Release { why: Release::Unacknowledged, .. }),
+            Kind::Silence => matches!(effect, Effect::Silence { .. }),
+            Kind::Expire => matches!(effect, Effect::Expire { .. }),
         }
     }
 }
@@ -88,19 +131,22 @@ fn newest(snapshot: &Snapshot) -> u64 {
     snapshot.latest.iter().map(|e| e.id).max().unwrap_or_default()
 }
 
-fn sentence(taking: Taking, entry: &Entry, outcome: &Outcome, until: Option<When>, place: &str) -> String {
+fn sentence(kind: Kind, entry: &Entry, outcome: &Outcome, until: Option<When>, place: &str) -> String {
     let title = &entry.title;
-    let verb = match taking {
-        Taking::Take => "acknowledge",
-        Taking::GiveBack => "give back",
+    let (verb, done) = match kind {
+        Kind::Take => ("acknowledge", "acknowledged"),
+        Kind::TakeOver => ("take over", "taken over"),
+        Kind::GiveBack => ("give back", "given back"),
+        Kind::Silence => ("silence", "silenced"),
+        Kind::Expire => ("expire", "expired"),
     };
-    match (outcome, taking) {
-        (Outcome::Done { receipt: Some(id) }, Taking::Take) => {
+    match (outcome, kind) {
+        (Outcome::Done { receipt: Some(id) }, Kind::Take | Kind::TakeOver | Kind::Silence) => {
             let until = until.map(|w| format!(" until {w}")).unwrap_or_default();
-            format!("acknowledged · silence {}{until}", short(id))
+            format!("{done} · silence {}{until}", short(id))
         }
-        (Outcome::Done { receipt: None }, Taking::Take) => format!("acknowledged · {title}, {place}"),
-        (Outcome::Done { .. }, Taking::GiveBack) => format!("given back · {title}"),
+        (Outcome::Done { .. }, Kind::Take | Kind::TakeOver) => format!("{done} · {title}, {place}"),
+        (Outcome::Done { .. }, _) => format!("{done} · {title}"),
         (Outcome::Failed { why, retry: true }, _) => format!("{verb} {title}: not delivered, {why}; it is tried again"),
         (Outcome::Failed { why, retry: false }, _) => format!("{verb} {title}: failed, {why}"),
         (Outcome::Unknown { why }, _) => format!("{verb} {title}: no answer, {why}; it is looked up before anything is repeated"),

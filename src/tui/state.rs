@@ -15,19 +15,26 @@ use ratatui::layout::Rect;
 use super::{
     Settings,
     answers::{self, Answers},
+    deeds::Deeds,
+    draft::{Draft, Field},
     filter::Filter,
     happenings::{self, Happening},
     keymap::Keymap,
     layout,
     list::List,
     receipts::Receipts,
+    widgets::figures::Age,
 };
 use crate::domain::{
-    Freshness, Incident, IncidentId, Origin, Question, Request, Severity, SloId, SloRow, Snapshot, SourceName, SourceRow, Text,
+    Actor, Freshness, Hold, Incident, IncidentId, Lapsing, Origin, Question, Request, Severity, SloId, SloRow, Snapshot, SourceName,
+    SourceRow, Text, Verb, WARNING, board, lapsing,
 };
 
 /// How long the cursor must stay where it is for the detail beside the list to follow.
 const RESTS_AFTER: TimeDelta = TimeDelta::milliseconds(200);
+
+/// For how long it is news that an acknowledgement is about to lapse: who starts to watch later reads it on the screen.
+const JUST: TimeDelta = TimeDelta::seconds(60);
 
 /// A screen; the numbers of their keys are permanent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,10 +47,12 @@ pub enum Screen {
     Incidents,
     /// Sources, and how polling them goes.
     Sources,
+    /// Acknowledgements and silences: a view of the incidents, with no number of its own.
+    Board,
 }
 
 impl Screen {
-    /// All of them, in the order of the bar.
+    /// Those with a number, in the order of the bar.
     pub const ALL: [Self; 4] = [Self::Overview, Self::Slos, Self::Incidents, Self::Sources];
     /// Its key and name.
     pub const fn name(self) -> (char, &'static str) {
@@ -52,6 +61,14 @@ impl Screen {
             Self::Slos => ('2', "SLOs"),
             Self::Incidents => ('3', "Incidents"),
             Self::Sources => ('0', "Sources"),
+            Self::Board => ('b', "Board"),
+        }
+    }
+    /// The screen whose place in the bar it has.
+    pub const fn tab(self) -> Self {
+        match self {
+            Self::Board => Self::Incidents,
+            screen => screen,
         }
     }
 }
@@ -80,6 +97,16 @@ pub enum Mode {
     Note(Wish, Typed),
     /// The name of who acts is typed.
     Name(Wish, Typed),
+    /// Acts are listed, and wait for yes or no or are read.
+    Deeds(Deeds),
+    /// A note for all of them is typed.
+    NoteAll(Deeds, Typed),
+    /// The name of who does them is typed.
+    NameAll(Deeds, Typed),
+    /// A silence is written.
+    Silence(Box<Draft>),
+    /// A line of it is typed.
+    Field(Box<Draft>, Field, Typed),
 }
 
 /// Text being typed.
@@ -98,6 +125,8 @@ pub struct Typed {
 pub enum Taking {
     /// Take it.
     Take,
+    /// Take it from whoever has it.
+    TakeOver,
     /// Give it back.
     GiveBack,
 }
@@ -113,6 +142,18 @@ pub struct Wish {
     pub note: Option<Text>,
 }
 
+impl Wish {
+    /// What is asked for by it.
+    pub fn verb(&self) -> Verb {
+        let note = self.note.clone();
+        match self.taking {
+            Taking::Take => Verb::Acknowledge { note },
+            Taking::TakeOver => Verb::TakeOver { from: self.incident.ack.as_ref().map(|a| a.by.name.clone()).unwrap_or_default(), note },
+            Taking::GiveBack => Verb::Unacknowledge,
+        }
+    }
+}
+
 /// Something the cursor can be on.
 #[derive(Clone, Debug)]
 pub enum Subject {
@@ -122,6 +163,8 @@ pub enum Subject {
     Incident(Arc<Incident>),
     /// A source.
     Source(SourceName),
+    /// An acknowledgement or a silence.
+    Hold(Box<Hold>),
 }
 
 /// A detail that is open; the thing itself, so that it does not close when the thing goes away.
@@ -198,6 +241,8 @@ pub struct Drawn {
     pub slo: Option<SloId>,
     /// The incident under the cursor.
     pub incident: Option<IncidentId>,
+    /// The row of the board under the cursor.
+    pub hold: Option<Text>,
     /// Lines of the open detail beyond the bottom of its pane.
     pub below: u16,
 }
@@ -236,6 +281,16 @@ pub struct Ui {
     pub incidents: List<IncidentId>,
     /// Sources.
     pub sources: List<SourceName>,
+    /// Acknowledgements and silences, what ends first on top.
+    pub board: Vec<Hold>,
+    /// Rows of the board.
+    pub holds: List<Text>,
+    /// Marked incidents.
+    pub marked: HashSet<IncidentId>,
+    /// Marked rows of the board.
+    pub marked_holds: HashSet<Text>,
+    /// Acknowledgements about to lapse, the next one first.
+    pub lapsing: Vec<Lapsing>,
     /// Which SLOs.
     pub slo_filter: Option<Filter>,
     /// Which incidents.
@@ -268,6 +323,7 @@ pub struct Ui {
     seen_toast: u64,
     looked_at: Vec<SloId>,
     begun: bool,
+    warned: HashSet<(IncidentId, DateTime<Utc>)>,
 }
 
 impl Ui {
@@ -286,6 +342,11 @@ impl Ui {
             slos: List::default(),
             incidents: List::default(),
             sources: List::default(),
+            board: Vec::new(),
+            holds: List::default(),
+            marked: HashSet::new(),
+            marked_holds: HashSet::new(),
+            lapsing: Vec::new(),
             slo_filter: None,
             incident_filter: None,
             slo_sort: Sort::Worst,
@@ -305,6 +366,7 @@ impl Ui {
             seen_toast: 0,
             looked_at: Vec::new(),
             begun: false,
+            warned: HashSet::new(),
         };
         ui.take(snapshot, now);
         ui
@@ -317,9 +379,39 @@ impl Ui {
         self.latest = happenings::latest(&self.snapshot, 64);
         self.answers = answers::answers(&self.snapshot);
         self.open = answers::open_counts(&self.snapshot);
+        self.board = board(&self.snapshot);
         self.follow_detail();
         self.refresh_lists();
+        self.forget_marks();
         self.take_toasts(now);
+        self.pass(now);
+    }
+
+    /// Time passes: say of each acknowledgement once, as it comes to that, that it is about to lapse.
+    pub fn pass(&mut self, now: DateTime<Utc>) {
+        self.lapsing = lapsing(&self.snapshot, now);
+        let key = |l: &Lapsing| (l.incident.id.clone(), l.ends);
+        let just = |l: &&Lapsing| now + WARNING - l.ends < JUST && !self.warned.contains(&key(l));
+        let fresh: Vec<_> = self.lapsing.iter().filter(just).cloned().collect();
+        self.warned = self.lapsing.iter().map(key).collect();
+        if let Some(next) = fresh.first().filter(|_| self.notice.as_ref().is_none_or(|n| n.until <= now)) {
+            let who = next.incident.ack.as_ref().map(|a| a.by.to_string()).unwrap_or_default();
+            let left = Age::between(now, next.ends);
+            let more = if fresh.len() > 1 { format!(" and {} more", fresh.len() - 1) } else { String::new() };
+            self.say(format!("lapses in {left} · {}, held by {who}{more}", next.incident.title), now);
+        }
+    }
+
+    /// What is gone is marked no longer.
+    fn forget_marks(&mut self) {
+        if !self.marked.is_empty() {
+            let open: HashSet<&IncidentId> = self.snapshot.incidents.iter().map(|i| &i.id).collect();
+            self.marked.retain(|id| open.contains(id));
+        }
+        if !self.marked_holds.is_empty() {
+            let there: HashSet<&Text> = self.board.iter().map(|h| &h.key).collect();
+            self.marked_holds.retain(|key| there.contains(key));
+        }
     }
 
     fn notice_pages(&mut self, next: &Snapshot, now: DateTime<Utc>) {
@@ -341,6 +433,7 @@ impl Ui {
             Subject::Slo(row) => self.snapshot.slos.iter().find(|r| r.id == row.id).cloned().map(Subject::Slo),
             Subject::Incident(i) => self.snapshot.incidents.iter().find(|n| n.id == i.id).cloned().map(Subject::Incident),
             Subject::Source(name) => Some(Subject::Source(name.clone())),
+            Subject::Hold(hold) => self.board.iter().find(|h| h.key == hold.key).cloned().map(|h| Subject::Hold(Box::new(h))),
         };
         detail.gone = newer.is_none();
         if let Some(newer) = newer {
@@ -349,9 +442,21 @@ impl Ui {
     }
 
     fn take_toasts(&mut self, now: DateTime<Utc>) {
-        let news = self.receipts.read(&self.snapshot, self.settings.time_zone, now);
-        let toasts = self.snapshot.toasts.iter().filter(|t| t.serial > self.seen_toast).map(|t| (t.failure, t.text.to_string()));
-        let all: Vec<_> = news.into_iter().chain(toasts).collect();
+        let mut unlisted = Deeds::new([]);
+        let listed = if let Mode::Deeds(deeds) = &mut self.mode { deeds } else { &mut unlisted };
+        let mut all: Vec<(bool, String)> = Vec::new();
+        // What is listed is told there, and nowhere else.
+        for told in self.receipts.read(&self.snapshot, self.settings.time_zone, now) {
+            if !listed.hear(&told) {
+                all.push((!told.done, told.text));
+            }
+        }
+        for toast in self.snapshot.toasts.iter().filter(|t| t.serial > self.seen_toast) {
+            let heard = |about| listed.hear_toast(about, toast.failure, &toast.text);
+            if !toast.about.as_ref().is_some_and(heard) {
+                all.push((toast.failure, toast.text.to_string()));
+            }
+        }
         self.seen_toast = self.snapshot.toasts.iter().map(|t| t.serial).fold(self.seen_toast, u64::max);
         for (failure, text) in all {
             if failure { self.fail(text) } else { self.say(text, now) }
@@ -383,6 +488,7 @@ impl Ui {
         self.slos.refresh(self.slo_order(), |i| slo_id(&snapshot, i));
         self.incidents.refresh(self.incident_order(), |i| incident_id(&snapshot, i));
         self.sources.refresh(all(snapshot.sources.len()), |i| source_name(&snapshot, i));
+        self.holds.refresh(all(self.board.len()), |i| hold_key(&self.board, i));
         self.fit();
     }
 
@@ -404,6 +510,7 @@ impl Ui {
         let overview = self.screen == Screen::Overview;
         self.slos.fit(layout::rows(if overview { panes.slos } else { list }, true));
         self.incidents.fit(layout::rows(if overview { panes.incidents } else { list }, !overview));
+        self.holds.fit(layout::rows(list, true));
         self.sources.fit(layout::rows(layout::sources(zones.body, self.snapshot.sources.len()).0, true));
     }
 
@@ -452,6 +559,9 @@ impl Ui {
         if self.screen == Screen::Sources {
             return self.source().map(|s| Subject::Source(s.name.clone()));
         }
+        if self.screen == Screen::Board {
+            return self.hold().cloned().map(|h| Subject::Hold(Box::new(h)));
+        }
         if self.on_incidents() { self.incident().cloned().map(Subject::Incident) } else { self.slo().cloned().map(Subject::Slo) }
     }
 
@@ -467,13 +577,41 @@ impl Ui {
     pub fn source(&self) -> Option<&SourceRow> {
         self.snapshot.sources.get(self.sources.source_index()?)
     }
+    /// The selected row of the board.
+    pub fn hold(&self) -> Option<&Hold> {
+        self.board.get(self.holds.source_index()?)
+    }
+    /// The marked rows of the board, else the one that the cursor is on.
+    pub fn chosen_holds(&self) -> Vec<Hold> {
+        if let Some(Detail { subject: Subject::Hold(hold), gone, .. }) = &self.detail {
+            return if *gone { Vec::new() } else { vec![Hold::clone(hold)] };
+        }
+        if self.screen != Screen::Board || self.detail.is_some() {
+            return Vec::new();
+        }
+        let marked: Vec<_> = self.board.iter().filter(|h| self.marked_holds.contains(&h.key)).cloned().collect();
+        if marked.is_empty() { self.hold().cloned().into_iter().collect() } else { marked }
+    }
+    /// The marked incidents, in the order of the list.
+    pub fn marked_incidents(&self) -> Vec<Arc<Incident>> {
+        if !self.on_incidents() {
+            return Vec::new();
+        }
+        self.snapshot.incidents.iter().filter(|i| self.marked.contains(&i.id)).cloned().collect()
+    }
     /// The incident that an act would be on: that under the cursor, or that of the SLO under the cursor.
     pub fn actionable(&self) -> Option<Arc<Incident>> {
         match self.subject()? {
             Subject::Slo(row) => answers::incident_of(&self.snapshot, &row),
             Subject::Incident(incident) => (!self.detail.as_ref().is_some_and(|d| d.gone)).then_some(incident),
+            Subject::Hold(hold) => hold.incident.as_ref().and_then(|i| self.snapshot.incident(&i.id)).cloned(),
             Subject::Source(_) => None,
         }
+    }
+
+    /// Whether an actor is who sits here.
+    pub fn is_me(&self, actor: &Actor) -> bool {
+        actor.name == *self.name.as_ref().unwrap_or(&self.settings.me)
     }
 
     /// Why nothing may be done to anything; `None` if acting is on. Every way to act asks here.
@@ -512,7 +650,8 @@ impl Ui {
     /// What was drawn, and what that asks for: the history of the rows that have come into sight.
     pub fn after_draw(&mut self, below: u16, now: DateTime<Utc>) -> Option<Request> {
         self.beside = self.beside(now);
-        self.drawn = Drawn { slo: self.slos.selected().cloned(), incident: self.incidents.selected().cloned(), below };
+        let (slo, incident, hold) = (self.slos.selected(), self.incidents.selected(), self.holds.selected());
+        self.drawn = Drawn { slo: slo.cloned(), incident: incident.cloned(), hold: hold.cloned(), below };
         let mut rows: Vec<SloId> = match (self.screen, &self.detail) {
             (_, Some(Detail { subject: Subject::Slo(row), .. })) => vec![row.id.clone()],
             (Screen::Overview | Screen::Slos, None) => {
@@ -540,6 +679,11 @@ pub(super) fn incident_id(snapshot: &Snapshot, i: u32) -> Option<&IncidentId> {
 /// The name of the source at a place of the snapshot.
 pub(super) fn source_name(snapshot: &Snapshot, i: u32) -> Option<&SourceName> {
     snapshot.sources.get(i as usize).map(|r| &r.name)
+}
+
+/// The key of a row of the board.
+pub(super) fn hold_key(board: &[Hold], i: u32) -> Option<&Text> {
+    board.get(i as usize).map(|h| &h.key)
 }
 
 fn all(len: usize) -> Vec<u32> {

@@ -1,15 +1,16 @@
 //! What an [`Action`] does: a pure step from one state to the next, with the requests that it makes.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use chrono::{DateTime, Utc};
 
 use super::{
     action::Action,
+    deeds, draft,
     filter::Filter,
-    state::{Detail, Mode, Pane, Screen, Subject, Taking, Typed, Ui, Wish, incident_id, slo_id, source_name},
+    state::{Detail, Mode, Pane, Screen, Subject, Taking, Typed, Ui, Wish, hold_key, incident_id, slo_id, source_name},
 };
-use crate::domain::{Act, Actor, Incident, Question, Request, Status, Text, Verb};
+use crate::domain::{Act, Actor, Delivery, Incident, Question, Request, Status, Text};
 
 /// The longest note or filter that is taken, in characters.
 const LONGEST: usize = 500;
@@ -32,6 +33,20 @@ pub fn update(ui: &mut Ui, action: &Action, now: DateTime<Utc>) -> Vec<Request> 
             Vec::new()
         }
         Mode::Name(wish, typed) => name(ui, wish, typed, action, now),
+        Mode::Deeds(listed) => deeds::deeds(ui, listed, action),
+        Mode::NoteAll(listed, typed) => {
+            deeds::note(ui, listed, typed, action);
+            Vec::new()
+        }
+        Mode::NameAll(listed, typed) => deeds::name(ui, listed, typed, action),
+        Mode::Silence(open) => {
+            draft::draft(ui, open, action);
+            Vec::new()
+        }
+        Mode::Field(open, field, typed) => {
+            draft::field(ui, open, field, typed, action);
+            Vec::new()
+        }
     }
 }
 
@@ -47,12 +62,18 @@ fn normal(ui: &mut Ui, action: &Action, now: DateTime<Utc>) -> Vec<Request> {
         Action::NextPane if ui.screen == Screen::Overview => {
             ui.pane = if ui.pane == Pane::Slos { Pane::Incidents } else { Pane::Slos };
         }
-        Action::Filter if ui.screen != Screen::Sources && ui.detail.is_none() => {
+        Action::Filter if in_filtered_list(ui) => {
             let before = if ui.on_incidents() { ui.incident_filter.clone() } else { ui.slo_filter.clone() };
             let text = before.as_ref().map(|f| f.text().to_owned()).unwrap_or_default();
             ui.mode = Mode::Filter(Typed { text, problem: None, before });
         }
-        Action::Sort if ui.screen != Screen::Sources && ui.detail.is_none() => sort(ui),
+        Action::Sort if in_filtered_list(ui) => sort(ui),
+        // In an incident there is nothing to sort, and `s` is what the hand expects.
+        Action::Sort if matches!(&ui.detail, Some(Detail { subject: Subject::Incident(_), .. })) => draft::begin(ui, now),
+        Action::Silence => draft::begin(ui, now),
+        Action::Expire => deeds::expire(ui, now),
+        Action::Mark => mark(ui, now),
+        Action::MarkAll => mark_all(ui),
         Action::Acknowledge => ask(ui, Taking::Take, now),
         Action::Unacknowledge => ask(ui, Taking::GiveBack, now),
         Action::Copy => copy(ui, now),
@@ -64,6 +85,46 @@ fn normal(ui: &mut Ui, action: &Action, now: DateTime<Utc>) -> Vec<Request> {
         _ => {}
     }
     Vec::new()
+}
+
+/// Whether the keys go to a list that can be filtered and sorted.
+fn in_filtered_list(ui: &Ui) -> bool {
+    ui.detail.is_none() && !matches!(ui.screen, Screen::Sources | Screen::Board)
+}
+
+/// Mark what the cursor is on and go on to the next row, so that a hand can mark one after the other.
+fn mark(ui: &mut Ui, now: DateTime<Utc>) {
+    if ui.detail.is_some() {
+        return;
+    }
+    stay_with_the_drawn(ui);
+    match ui.subject() {
+        Some(Subject::Incident(incident)) => toggle(&mut ui.marked, &incident.id),
+        Some(Subject::Hold(hold)) => toggle(&mut ui.marked_holds, &hold.key),
+        _ => return,
+    }
+    step(ui, 1, now);
+}
+
+fn toggle<K: Clone + Eq + std::hash::Hash>(marked: &mut HashSet<K>, key: &K) {
+    if !marked.remove(key) {
+        marked.insert(key.clone());
+    }
+}
+
+/// Mark every row that the list has, its filter heeded; take all marks away if that was so already.
+fn mark_all(ui: &mut Ui) {
+    if ui.detail.is_some() {
+        return;
+    }
+    if ui.screen == Screen::Board {
+        let all: HashSet<Text> = ui.board.iter().map(|h| h.key.clone()).collect();
+        ui.marked_holds = if ui.marked_holds == all { HashSet::new() } else { all };
+    } else if ui.on_incidents() {
+        let snapshot = ui.snapshot.clone();
+        let all: HashSet<_> = ui.incidents.all().filter_map(|i| incident_id(&snapshot, i).cloned()).collect();
+        ui.marked = if ui.marked == all { HashSet::new() } else { all };
+    }
 }
 
 fn help(ui: &mut Ui, scroll: u16, action: &Action) {
@@ -88,6 +149,7 @@ fn go(ui: &mut Ui, screen: Screen) {
 fn page(ui: &Ui) -> i64 {
     let rows = match ui.screen {
         Screen::Sources => ui.sources.rows(),
+        Screen::Board => ui.holds.rows(),
         _ if ui.on_incidents() => ui.incidents.rows(),
         _ => ui.slos.rows(),
     };
@@ -108,6 +170,7 @@ fn step(ui: &mut Ui, by: i64, now: DateTime<Utc>) {
     let to = |at: usize| usize::try_from(i64::try_from(at).unwrap_or(0).saturating_add(by).max(0)).unwrap_or(0);
     match ui.screen {
         Screen::Sources => ui.sources.choose(to(ui.sources.at()), |i| source_name(&snapshot, i)),
+        Screen::Board => ui.holds.choose(to(ui.holds.at()), |i| hold_key(&ui.board, i)),
         _ if ui.on_incidents() => ui.incidents.choose(to(ui.incidents.at()), |i| incident_id(&snapshot, i)),
         _ => ui.slos.choose(to(ui.slos.at()), |i| slo_id(&snapshot, i)),
     }
@@ -122,6 +185,9 @@ fn stay_with_the_drawn(ui: &mut Ui) {
     if let Some(id) = ui.drawn.incident.clone().filter(|_| ui.incidents.is_resting() && ui.on_incidents()) {
         ui.incidents.choose_id(&id, |i| incident_id(&snapshot, i));
     }
+    if let Some(key) = ui.drawn.hold.clone().filter(|_| ui.holds.is_resting() && ui.screen == Screen::Board) {
+        ui.holds.choose_id(&key, |i| hold_key(&ui.board, i));
+    }
 }
 
 fn first(ui: &mut Ui) {
@@ -133,6 +199,7 @@ fn first(ui: &mut Ui) {
     let snapshot = ui.snapshot.clone();
     match ui.screen {
         Screen::Sources => ui.sources.rest(|i| source_name(&snapshot, i)),
+        Screen::Board => ui.holds.rest(|i| hold_key(&ui.board, i)),
         _ if ui.on_incidents() => ui.incidents.rest(|i| incident_id(&snapshot, i)),
         _ => ui.slos.rest(|i| slo_id(&snapshot, i)),
     }
@@ -144,7 +211,12 @@ fn open(ui: &mut Ui) {
     }
     stay_with_the_drawn(ui);
     let (from, Some(subject)) = (ui.screen, ui.subject()) else { return };
+    let subject = match subject {
+        Subject::Hold(hold) => hold.incident.clone().map_or(Subject::Hold(hold), Subject::Incident),
+        other => other,
+    };
     ui.screen = match &subject {
+        Subject::Hold(_) => Screen::Board,
         Subject::Slo(_) => Screen::Slos,
         Subject::Incident(_) => Screen::Incidents,
         Subject::Source(_) => return,
@@ -153,7 +225,7 @@ fn open(ui: &mut Ui) {
     ui.fit();
 }
 
-/// Close what is nearest: a failure that was read, the open detail, the filter, the choice of a row.
+/// Close what is nearest: a failure that was read, the open detail, the marks, the board, the filter, the choice of a row.
 fn back(ui: &mut Ui) {
     if ui.failures.pop_front().is_some() {
         return;
@@ -161,14 +233,30 @@ fn back(ui: &mut Ui) {
     ui.notice = None;
     if let Some(detail) = ui.detail.take() {
         ui.screen = detail.from;
-        ui.fit();
-    } else if ui.screen == Screen::Sources {
+        return ui.fit();
+    }
+    if unmark(ui) {
+        return;
+    }
+    if ui.screen == Screen::Sources {
         first(ui);
+    } else if ui.screen == Screen::Board {
+        go(ui, Screen::Incidents);
     } else if filter_of(ui).take().is_some() {
         ui.reorder();
     } else {
         first(ui);
     }
+}
+
+/// Take away all marks of the list; whether there were any.
+fn unmark(ui: &mut Ui) -> bool {
+    let there = if ui.screen == Screen::Board { !ui.marked_holds.is_empty() } else { !ui.marked_incidents().is_empty() };
+    if there {
+        ui.marked.clear();
+        ui.marked_holds.clear();
+    }
+    there
 }
 
 fn filter_of(ui: &mut Ui) -> &mut Option<Filter> {
@@ -190,15 +278,28 @@ fn ask(ui: &mut Ui, taking: Taking, now: DateTime<Utc>) {
     if let Some(why) = ui.acting_is_off() {
         return ui.fail(why);
     }
+    if ui.detail.is_none() && !ui.marked_incidents().is_empty() {
+        return deeds::marked(ui, taking);
+    }
     let Some(incident) = ui.actionable() else {
         let what = if ui.subject().is_none() { "nothing is selected" } else { "no open incident here" };
-        let verb = if taking == Taking::Take { "acknowledge" } else { "give back" };
+        let verb = if taking == Taking::GiveBack { "give back" } else { "acknowledge" };
         return ui.say(format!("{what}: nothing to {verb}"), now);
     };
     if taking == Taking::GiveBack && incident.ack.is_none() {
         return ui.say(format!("nobody has {}: nothing to give back", incident.title), now);
     }
-    ui.mode = Mode::Confirm(Wish { incident, taking, note: None });
+    let held = incident.ack.as_ref().filter(|a| a.delivery != Delivery::Failed);
+    let taking = match (taking, held) {
+        (Taking::Take, Some(ack)) if ack.delivery != Delivery::Done => {
+            return ui.say(format!("the acknowledgement of {} is on its way: wait for it", ack.by), now);
+        }
+        (Taking::Take, Some(_)) => Taking::TakeOver,
+        (taking, _) => taking,
+    };
+    // Who holds it anew has still said what they said.
+    let note = incident.ack.as_ref().filter(|a| taking == Taking::TakeOver && ui.is_me(&a.by)).and_then(|a| a.note.clone());
+    ui.mode = Mode::Confirm(Wish { incident, taking, note });
 }
 
 fn copy(ui: &mut Ui, now: DateTime<Utc>) {
@@ -206,6 +307,7 @@ fn copy(ui: &mut Ui, now: DateTime<Utc>) {
         Some(Subject::Slo(row)) => row.id.to_string(),
         Some(Subject::Incident(incident)) => incident.id.to_string(),
         Some(Subject::Source(name)) => name.to_string(),
+        Some(Subject::Hold(hold)) => hold.key.to_string(),
         None => return ui.say("nothing is selected: nothing to copy", now),
     };
     ui.say(format!("copied {id}"), now);
@@ -294,21 +396,23 @@ fn accept(ui: &mut Ui, wish: Wish, now: DateTime<Utc>) -> Vec<Request> {
         ui.say(format!("{}: over already, nothing was done", wish.incident.title), now);
         return Vec::new();
     }
-    let verb = match wish.taking {
-        Taking::Take => Verb::Acknowledge { note: wish.note },
-        Taking::GiveBack => Verb::Unacknowledge,
+    ui.receipts.expect(wish.incident.id.clone(), wish.taking.into());
+    let doing = match wish.taking {
+        Taking::Take => "acknowledging …",
+        Taking::TakeOver => "taking over …",
+        Taking::GiveBack => "giving back …",
     };
-    ui.receipts.expect(wish.incident.id.clone(), wish.taking);
-    ui.say(if wish.taking == Taking::Take { "acknowledging …" } else { "giving back …" }, now);
+    ui.say(doing, now);
     let by = ui.name.clone().map(|name| Actor { name, verified: false });
-    vec![Request::Act(Act { incident: wish.incident.id.clone(), seen: wish.incident.version, verb, by })]
+    vec![Request::Act(Act { incident: wish.incident.id.clone(), seen: wish.incident.version, verb: wish.verb(), by })]
 }
 
-fn still_open(ui: &Ui, incident: &Arc<Incident>) -> bool {
+pub(super) fn still_open(ui: &Ui, incident: &Arc<Incident>) -> bool {
     ui.snapshot.incidents.iter().any(|i| i.id == incident.id && i.status != Status::Resolved)
 }
 
-fn edit(typed: &mut Typed, action: &Action) {
+/// Change what is typed.
+pub(super) fn edit(typed: &mut Typed, action: &Action) {
     match action {
         Action::Type(c) => typed.text.extend(Some(*c).filter(|c| !c.is_control())),
         Action::Paste(text) => typed.text.push_str(Text::clean(&text.replace(['\n', '\r', '\t'], " ")).as_str()),
@@ -333,7 +437,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        domain::{Outcome, Snapshot, StoreState, Toast},
+        domain::{Outcome, Snapshot, StoreState, Toast, Verb},
         tui::fixture::{self, now},
     };
 
@@ -483,7 +587,7 @@ mod tests {
     fn a_failure_stays_until_it_is_read() {
         let mut ui = ui(fixture::burning());
         let mut refused = fixture::burning();
-        refused.toasts = vec![Toast { serial: 4, at: now(), failure: true, text: Text::clean("jon was first") }];
+        refused.toasts = vec![Toast { serial: 4, at: now(), failure: true, text: Text::clean("jon was first"), about: None }];
         let refused = Arc::new(refused);
         ui.take(refused.clone(), now());
         ui.take(refused.clone(), now());

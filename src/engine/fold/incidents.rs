@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::domain::{
     ACK_PREFIX, Ack, Actor, Alerts, Delivery, Episode, FaultClass, FiringAlert, Freshness, Grade, Incident, IncidentId, Labels, Link,
-    Origin, Plan, Severity, Silence, SloId, SloRow, Snapshot, SourceName, SourceRow, Status, Target, Text, Thread, Untrusted,
+    Origin, Plan, Severity, Silence, SloId, SloRow, Snapshot, SourceName, SourceRow, Status, Target, Text, Thread, Untrusted, spoken,
 };
 
 /// How long after an acknowledgement its silence may be missing from what the Alertmanager lists.
@@ -133,7 +133,7 @@ fn ours(thread: &Thread, occurrence: DateTime<Utc>, now: DateTime<Utc>) -> Optio
 fn end(ack: &Ack) -> Option<DateTime<Utc>> {
     match ack.target {
         Target::Alertmanager { .. } if ack.delivery == Delivery::Done => ack.until,
-        Target::Alertmanager { .. } | Target::PagerDuty { .. } | Target::Journal => ack.lapses,
+        Target::Alertmanager { .. } | Target::PagerDuty { .. } | Target::Silences { .. } | Target::Journal => ack.lapses,
     }
 }
 
@@ -151,14 +151,13 @@ fn lapsed(thread: &Thread, occurrence: DateTime<Utc>, now: DateTime<Utc>) -> Opt
 
 /// An acknowledgement made elsewhere, read off its silence.
 fn theirs(silence: &Silence, source: &SourceName, labels: &Labels) -> Ack {
-    let note = silence.comment.as_str().trim_start_matches(ACK_PREFIX).trim();
     Ack {
         act: None,
         by: Actor { name: silence.created_by.clone(), verified: true },
         at: silence.starts_at,
         until: Some(silence.ends_at),
         lapses: None,
-        note: (!note.is_empty()).then(|| Text::from(note)),
+        note: spoken(&silence.comment, &silence.created_by),
         delivery: Delivery::Done,
         why: None,
         silence: Some(silence.id.clone()),

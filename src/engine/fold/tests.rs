@@ -243,7 +243,16 @@ fn alert(fingerprint: &str, starts: f64, silenced_by: &[&str]) -> FiringAlert {
 }
 
 fn silence(id: &str, comment: &str) -> Silence {
-    Silence { id: id.into(), starts_at: at(0.0), ends_at: at(900.0), created_by: "jon".into(), comment: comment.into(), active: true }
+    Silence {
+        id: id.into(),
+        starts_at: at(0.0),
+        ends_at: at(900.0),
+        created_by: "jon".into(),
+        comment: comment.into(),
+        active: true,
+        matchers: Vec::new(),
+        covers: None,
+    }
 }
 
 fn alerts(now: f64, alerts: Vec<FiringAlert>, silences: Vec<Silence>, heartbeat: Option<bool>) -> Reading {

@@ -105,6 +105,8 @@ impl PagerDuty {
                 }
                 json!({"status": "acknowledged"})
             }
+            Effect::TakeOver { .. } => return self.take_over(case).await,
+            Effect::Silence { .. } | Effect::Expire { .. } => return Err(self.refuse("has no silences; nothing was sent")),
             Effect::Resolve { note, .. } => {
                 if self.look(case).await?.status == "resolved" {
                     return Ok(None);
@@ -117,6 +119,21 @@ impl PagerDuty {
             }
         };
         self.put(case, body).await.map(|()| None)
+    }
+
+    /// Put our name into its book beside the other's; where that does not take, have it assigned to us and acknowledge it then.
+    async fn take_over(&self, case: &Case<'_>) -> End<Option<String>> {
+        if holds(&self.open(case).await?, case.from) {
+            return Ok(None);
+        }
+        self.put(case, json!({"status": "acknowledged"})).await?;
+        if !holds(&self.open(case).await?, case.from) {
+            let ours = Escalation::Person { name: case.order.who.name.clone(), email: Text::clean(case.from) };
+            let assignment = self.escalation(case, &ours).await?;
+            self.put(case, assignment).await?;
+            self.put(case, json!({"status": "acknowledged"})).await?;
+        }
+        Ok(None)
     }
 
     /// Change the incident, and believe only what the answer says it is now.
@@ -197,9 +214,10 @@ impl PagerDuty {
             Effect::Resolve { .. } if over => done(),
             Effect::Resolve { .. } => again("the incident is still open; the resolve is sent again"),
             _ if over => Err(self.over(&incident)),
-            Effect::Acknowledge { .. } if holds(&incident, case.from) => done(),
+            Effect::Acknowledge { .. } | Effect::TakeOver { .. } if holds(&incident, case.from) => done(),
             Effect::Acknowledge { .. } if incident.status == "acknowledged" => Err(self.taken(&incident)),
             Effect::Acknowledge { .. } => again("the incident is not acknowledged; it is sent again"),
+            Effect::TakeOver { .. } => again("the incident is not yet theirs; it is sent again"),
             Effect::Snooze { until, .. } if incident.until().is_some_and(|at| (at - *until).abs() <= ROUNDING) => done(),
             Effect::Snooze { .. } => again("the incident is not snoozed; it is sent again"),
             Effect::Escalate { to: Escalation::Person { email, .. }, .. } => {
@@ -208,7 +226,9 @@ impl PagerDuty {
                 if theirs { done() } else { again("the incident is not theirs; it is sent again") }
             }
             Effect::Escalate { .. } => again("the level cannot be read back; setting it once more does no harm"),
-            Effect::Note { .. } | Effect::Extend { .. } | Effect::Release { .. } => Err(self.refuse("has no such act; nothing was sent")),
+            Effect::Note { .. } | Effect::Extend { .. } | Effect::Release { .. } | Effect::Silence { .. } | Effect::Expire { .. } => {
+                Err(self.refuse("has no such act; nothing was sent"))
+            }
         }
     }
 

@@ -8,7 +8,10 @@ use super::{
     fixture, line,
     stand_in::{Say, StandIn, deadlines, http, patient, sunday},
 };
-use crate::domain::{ActId, Actor, Alerts, Answer, Ask, Effect, FaultClass, Labels, Lane, Outcome, Part, Release, Target, Text, Want};
+use crate::domain::{
+    ActId, Actor, Alerts, Answer, Ask, Effect, FaultClass, LabelMatcher, Labels, Lane, Op, Outcome, Part, Release, Target, Text, Want,
+    shown_matchers,
+};
 
 const ID: &str = "fc90a352-6bd0-4cac-8efc-91593226add4";
 
@@ -79,7 +82,8 @@ async fn what_servers_leave_out_is_absent_and_no_error() {
         {"id": "s1", "comment": "[bw:1]"},
         {"id": "s2", "comment": "[bw:2]", "endsAt": "2026-11-22T09:00:00Z"},
         {"id": "s3", "comment": "[bw:3]", "startsAt": "2026-11-22T09:30:00Z", "endsAt": "2026-11-22T10:00:00Z", "matchers": null},
-        {"id": "s4", "comment": "matters to no alert", "status": {"state": "active"}},
+        {"id": "s4", "comment": "holds back the third", "status": {"state": "active"},
+         "matchers": [{"name": "alertname", "value": "a|b", "isRegex": true}, {"name": "zone", "value": "eu", "isRegex": false, "isEqual": false}]},
     ]);
     let server = says(odd.to_string(), silences.to_string()).await;
     let found = alerts(poll(&source(&server)).await);
@@ -89,7 +93,22 @@ async fn what_servers_leave_out_is_absent_and_no_error() {
     let started: DateTime<Utc> = "2026-11-22T09:00:00.123456789Z".parse().unwrap();
     assert_eq!((last.starts_at, last.generator.is_none(), last.inhibited_by.len()), (started, true, 1));
     let kept: Vec<_> = found.silences.iter().map(|s| (s.id.as_str(), s.active)).collect();
-    assert_eq!(kept, [("s1", true), ("s3", false)]);
+    assert_eq!(kept, [("s1", true), ("s3", false), ("s4", true)]);
+    let last = &found.silences[2];
+    assert_eq!(shown_matchers(&last.matchers), "{alertname=~\"a|b\", zone!=\"eu\"}", "no `isEqual` means equality");
+    assert_eq!(found.silences.iter().map(|s| s.covers).collect::<Vec<_>>(), [Some(0), None, Some(1)]);
+}
+
+#[tokio::test]
+async fn what_a_silence_holds_back_is_counted_with_the_heartbeat_among_it() {
+    let alerts = json!([
+        {"labels": {"alertname": "Watchdog"}, "status": {"state": "suppressed", "silencedBy": ["s1"]}},
+        {"labels": {"alertname": "Slow"}, "status": {"state": "active", "silencedBy": []}},
+    ]);
+    let silences = json!([silence("s1", "active", "quiet", "2026-11-22T09:20:00Z")]);
+    let server = says(alerts.to_string(), silences.to_string()).await;
+    let found = self::alerts(poll(&with_heartbeat(&server, Some("alertname=\"Watchdog\""))).await);
+    assert_eq!((found.alerts.len(), found.silences[0].covers), (1, Some(1)), "it is no orphan");
 }
 
 #[tokio::test]
@@ -291,4 +310,117 @@ async fn an_act_that_belongs_elsewhere_is_refused_without_a_request() {
         assert_eq!(letter(&source(&server).read_back(&order).await), 'f');
     }
     assert!(server.asked().is_empty());
+}
+
+/// A silence as the server tells it, on exactly the labels of the target, made by jon.
+fn jons(state: &str, more: &[(&str, &str)]) -> Value {
+    let equal = |(name, value): &(&str, &str)| json!({"name": name, "value": value, "isRegex": false, "isEqual": true});
+    let matchers: Vec<_> = [("service", "check\"out"), ("alertname", "HighErrors")].iter().chain(more).map(equal).collect();
+    let mut there = silence(ID, state, "ACK! jon on it [bw:a1]", "2026-11-22T09:20:00Z");
+    there["createdBy"] = json!("jon");
+    there["matchers"] = json!(matchers);
+    there
+}
+fn take_over(from: &str) -> Order {
+    let (until, lapses) = (sunday() + TimeDelta::minutes(15), sunday() + TimeDelta::hours(4));
+    let (from, silence) = (Actor { name: Text::clean(from), verified: true }, Some(ID.to_owned()));
+    order(Effect::TakeOver { target: target(), occurrence: sunday(), note: None, until, lapses, from, silence })
+}
+async fn answering(there: Value) -> StandIn {
+    StandIn::new(move |request| if request.starts_with("GET") { Say::json(there.to_string()) } else { made(ID) }).await
+}
+
+#[tokio::test]
+async fn a_silence_that_is_taken_over_keeps_its_id_and_changes_its_name() {
+    let server = answering(jons("active", &[])).await;
+    assert_eq!(source(&server).perform(&take_over("jon")).await, done(ID));
+    let sent = body(&server.asked()[1]);
+    assert_eq!(
+        ["id", "startsAt", "createdBy", "comment"].map(|k| sent[k].as_str().unwrap()),
+        [ID, "2026-11-22T09:00:00.000Z", "maya", "ACK! maya [bw:a7]"]
+    );
+    assert_eq!(sent["matchers"], jons("active", &[])["matchers"], "as they are there, for its id to stay");
+}
+
+#[tokio::test]
+async fn a_silence_that_holds_back_more_than_the_alert_stays_beside_ours() {
+    let mut wider = jons("active", &[]);
+    wider["matchers"].as_array_mut().unwrap().pop();
+    let server = answering(wider).await;
+    assert_eq!(source(&server).perform(&take_over("jon")).await, done(ID));
+    let sent = body(&server.asked()[1]);
+    assert_eq!((sent.get("id"), sent["matchers"].as_array().unwrap().len()), (None, 2));
+}
+
+#[tokio::test]
+async fn what_somebody_else_took_or_ended_meanwhile_is_not_taken_over() {
+    for (there, said) in [(jons("active", &[]), "jon took it first"), (jons("expired", &[]), "ended there by somebody")] {
+        let server = answering(there).await;
+        let outcome = source(&server).perform(&take_over("ines")).await;
+        assert!(matches!(&outcome, Outcome::Failed { why, retry: false } if why.as_str().contains(said)), "{outcome:?}");
+        assert_eq!(server.asked().len(), 1, "nothing was sent");
+    }
+}
+
+fn on_silences(effect: impl FnOnce(Target) -> Effect) -> Order {
+    order(effect(Target::Silences { source: "am".into() }))
+}
+fn silencing(minutes: i64) -> Order {
+    let matchers = vec![LabelMatcher::new("service", Op::Match, "check.*"), LabelMatcher::new("zone", Op::NotEqual, "eu")];
+    let (until, comment) = (sunday() + TimeDelta::minutes(minutes), Text::clean("known canary"));
+    on_silences(|target| Effect::Silence { target, matchers, until, comment })
+}
+fn expiring() -> Order {
+    on_silences(|target| Effect::Expire { target, silence: ID.to_owned(), matchers: Vec::new() })
+}
+
+#[tokio::test]
+async fn a_silence_asks_for_its_matchers_and_says_who_and_why() {
+    let server = StandIn::saying(made(ID)).await;
+    assert_eq!(source(&server).perform(&silencing(120)).await, done(ID));
+    assert_eq!(
+        body(&server.asked()[0]),
+        json!({
+            "matchers": [
+                {"name": "service", "value": "check.*", "isRegex": true, "isEqual": true},
+                {"name": "zone", "value": "eu", "isRegex": false, "isEqual": false},
+            ],
+            "startsAt": "2026-11-22T09:10:00.250Z", "endsAt": "2026-11-22T11:10:00.250Z",
+            "createdBy": "maya", "comment": "known canary [bw:a7]",
+        })
+    );
+    let late = source(&server).perform(&silencing(-1)).await;
+    assert_eq!((letter(&late), server.asked().len()), ('f', 1), "one that would be over is not made");
+    let elsewhere =
+        on_silences(|_| Effect::Expire { target: Target::Silences { source: "am-2".into() }, silence: ID.into(), matchers: vec![] });
+    assert_eq!((letter(&source(&server).perform(&elsewhere).await), server.asked().len()), ('f', 1), "nor one that is meant for another");
+}
+
+#[tokio::test]
+async fn a_silence_ends_once_and_one_that_is_gone_is_as_good() {
+    for say in [Say::answer("200 OK", "", ""), Say::answer("404 Not Found", "", "")] {
+        let server = StandIn::saying(say).await;
+        assert_eq!(source(&server).perform(&expiring()).await, Outcome::Done { receipt: None });
+        assert_eq!(line(&server.asked()[0]), format!("DELETE /api/v2/silence/{ID}"));
+    }
+}
+
+#[tokio::test]
+async fn lost_answers_about_silences_are_looked_for() {
+    let late = "2026-11-22T11:10:00Z";
+    let cases = [
+        (silencing(120), json!([silence(ID, "active", "known canary [bw:a7]", late)]), 'd'),
+        (silencing(120), json!([silence(ID, "active", "known canary", late)]), 'r'),
+        (take_over("jon"), json!([silence(ID, "active", "ACK! maya [bw:a7]", late)]), 'd'),
+        (take_over("jon"), json!([silence(ID, "active", "ACK! jon [bw:a1]", late)]), 'r'),
+        (expiring(), json!([silence(ID, "active", "x", late)]), 'r'),
+        (expiring(), json!([silence(ID, "expired", "x", late)]), 'd'),
+        (expiring(), json!([]), 'd'),
+    ];
+    for (order, silences, expected) in cases {
+        let server = StandIn::saying(Say::json(silences.to_string())).await;
+        let outcome = source(&server).read_back(&order).await;
+        assert_eq!(letter(&outcome), expected, "{:?} {silences} {outcome:?}", order.effect);
+        assert!(server.asked().iter().all(|r| r.starts_with("GET")), "looking changes nothing");
+    }
 }

@@ -66,13 +66,27 @@ pub fn tabs(canvas: &mut Canvas<'_>, view: View<'_>) {
     let (mut at, w) = (1, canvas.width());
     for screen in Screen::ALL {
         let (key, name) = screen.name();
-        if screen == view.ui.screen {
+        if screen == view.ui.screen.tab() {
             at = canvas.chip(at, 0, w, Role::Accent, &format!(" {key} {name} "));
         } else {
             at = canvas.write(at, 0, w, Role::Accent, format_args!(" {key} "));
             at = canvas.write(at, 0, w, Role::Muted, format_args!("{name} "));
         }
     }
+}
+
+/// ` ▲ lapses in 9m  held by jon  orders: queue stalled  and 1 more`: the acknowledgement that ends next, if that is soon.
+pub fn lapsing(canvas: &mut Canvas<'_>, view: View<'_>) {
+    let Some((next, others)) = view.ui.lapsing.split_first() else { return };
+    let more = if others.is_empty() { String::new() } else { format!("and {} more", others.len()) };
+    let room = canvas.width().saturating_sub(if more.is_empty() { 1 } else { cells(&more) + 3 });
+    let left = Age::between(view.now, next.ends).in_steps(view.ui.settings.low_bandwidth);
+    let at = canvas.write(1, 0, room, Role::Warning, format_args!("▲ lapses in {left}")) + 2;
+    let who = next.incident.ack.as_ref().map(|a| a.by.to_string()).unwrap_or_default();
+    let at = canvas.text(at, 0, room.saturating_sub(at), Role::Muted, "held by ");
+    let at = canvas.text(at, 0, room.saturating_sub(at), Role::Emphasis, &who) + 2;
+    let at = canvas.text(at, 0, room.saturating_sub(at), Role::Text, next.incident.title.as_str()) + 2;
+    canvas.text(at, 0, canvas.width().saturating_sub(at + 1), Role::Muted, &more);
 }
 
 /// The answers, in columns that never move; one line where there is less room.
@@ -183,7 +197,7 @@ fn next_words(answers: &Answers, view: View<'_>) -> (Option<Action>, String) {
     match &answers.incident {
         Some(worst) if here.as_ref().is_none_or(|i| i.id != worst.id) => match view.ui.screen {
             _ if view.ui.detail.is_some() => (Some(Action::Go(Screen::Overview)), "overview".to_owned()),
-            Screen::Sources => (Some(Action::Go(Screen::Overview)), "overview".to_owned()),
+            Screen::Sources | Screen::Board => (Some(Action::Go(Screen::Overview)), "overview".to_owned()),
             _ => (Some(Action::First), "go to the worst".to_owned()),
         },
         Some(worst) if worst.ack.is_none() && view.ui.acting_is_off().is_none() => (Some(Action::Acknowledge), "acknowledge".to_owned()),

@@ -5,7 +5,10 @@ use super::{
     View,
     canvas::{Canvas, cells},
 };
-use crate::domain::{Ack, Delivery, Figure, Freshness, Incident, Severity, State, Status, Verdict};
+use crate::domain::{Ack, Delivery, Figure, Freshness, HoldState, Incident, Severity, State, Status, Verdict, WARNING};
+
+/// Stands behind the mark of a row that a person has marked.
+pub const MARKED: &str = "*";
 
 /// Mark and meaning of an SLO's state.
 pub const fn of_state(state: State) -> (&'static str, Role) {
@@ -49,6 +52,16 @@ pub fn of_incident(incident: &Incident) -> (&'static str, Role) {
         ("●", Role::Critical)
     } else {
         ("▲", Role::Warning)
+    }
+}
+
+/// Mark and meaning of a row of the board.
+pub const fn of_hold(state: &HoldState) -> (&'static str, Role) {
+    match state {
+        HoldState::Holds => ("·", Role::Ok),
+        HoldState::Pending => ("…", Role::Accent),
+        HoldState::Orphaned | HoldState::Duplicate(_) => ("○", Role::Muted),
+        HoldState::Undelivered => ("▲", Role::Warning),
     }
 }
 
@@ -107,16 +120,15 @@ pub fn held_by(canvas: &mut Canvas<'_>, (x, y): (u16, u16), width: u16, ack: &Ac
 
 /// How far an acknowledgement has come: not delivered, about to lapse, or how old it is.
 fn held_how(canvas: &mut Canvas<'_>, (x, y): (u16, u16), width: u16, ack: &Ack, view: View<'_>) -> u16 {
-    let ends = ack.lapses.or(ack.until);
-    let left = ends.map(|end| (end - view.now).as_seconds_f64());
+    let left = ack.ends().map(|end| end - view.now);
     match ack.delivery {
         Delivery::Failed => canvas.text(x, y, width, Role::Critical, " not delivered"),
         Delivery::Unknown => canvas.text(x, y, width, Role::Unknown, " no answer yet"),
         Delivery::Pending if ack.why.is_some() => canvas.text(x, y, width, Role::Warning, " not delivered yet"),
         Delivery::Pending => canvas.text(x, y, width, Role::Muted, " sending"),
         Delivery::Done => match left {
-            Some(secs) if secs < 1_800.0 => {
-                let age = super::Age::secs(secs).in_steps(view.ui.settings.low_bandwidth);
+            Some(left) if left <= WARNING => {
+                let age = super::Age::secs(left.as_seconds_f64()).in_steps(view.ui.settings.low_bandwidth);
                 canvas.write(x, y, width, Role::Warning, format_args!(" {age} left"))
             }
             _ => canvas.write(x, y, width, Role::Muted, format_args!(" {}", view.age(ack.at))),

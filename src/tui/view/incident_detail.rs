@@ -64,6 +64,7 @@ fn held(canvas: &mut Canvas<'_>, y: u16, incident: &Incident, view: View<'_>) ->
     if let Some(note) = &ack.note {
         line("note", Role::Text, note.to_string());
     }
+    line("since", Role::Text, format!("{} · {}", view.when(ack.at, false), view.age(ack.at)));
     if let Some(end) = ack.until {
         let lapses = ack.lapses.map(|at| format!("; lapses {} whatever happens", view.when(at, false)));
         line("until", Role::Text, format!("{}{}", view.when(end, false), lapses.unwrap_or_default()));

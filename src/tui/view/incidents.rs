@@ -12,7 +12,7 @@ pub fn pane(canvas: &mut Canvas<'_>, view: View<'_>, focused: bool) {
     let w = canvas.width();
     let (state, age) = (w.saturating_sub(20), w.saturating_sub(29));
     for (y, (at, incident)) in (1..canvas.height()).zip(visible(view)) {
-        mark(canvas, y, incident);
+        mark(canvas, y, incident, view);
         let end = since(canvas, (age, y), 7, incident, view);
         canvas.text(6, y, end.saturating_sub(7), Role::Text, incident.title.as_str());
         figure::holder(canvas, (state, y), w.saturating_sub(state + 1), incident, view);
@@ -29,7 +29,7 @@ pub fn screen(canvas: &mut Canvas<'_>, view: View<'_>) {
     let columns = Columns::of(canvas.width());
     head(canvas, &columns);
     for (y, (at, incident)) in (2..canvas.height()).zip(visible(view)) {
-        mark(canvas, y, incident);
+        mark(canvas, y, incident, view);
         let service = incident.service.as_ref().map_or("—", |s| s.as_str());
         canvas.text(columns.service.0, y, columns.service.1, Role::Emphasis, service);
         canvas.text(columns.title.0, y, columns.title.1, Role::Text, incident.title.as_str());
@@ -73,8 +73,9 @@ fn head(canvas: &mut Canvas<'_>, columns: &Columns) {
 }
 
 fn rule(canvas: &mut Canvas<'_>, view: View<'_>, focused: bool) {
-    let (ui, open) = (view.ui, view.snapshot.incidents.len());
+    let (ui, open, marked) = (view.ui, view.snapshot.incidents.len(), view.ui.marked.len());
     match &ui.incident_filter {
+        _ if marked > 0 => canvas.rule(0, "Incidents", format_args!("{marked} marked · {open} open"), focused),
         Some(filter) => canvas.rule(0, "Incidents", format_args!("/{} · {} of {open}", filter.text(), ui.incidents.len()), focused),
         None if ui.incident_sort == super::super::state::Sort::Worst => canvas.rule(0, "Incidents", format_args!("{open} open"), focused),
         None => canvas.rule(0, "Incidents", format_args!("{} · {open} open", ui.incident_sort.words()), focused),
@@ -86,9 +87,12 @@ fn visible(view: View<'_>) -> impl Iterator<Item = (usize, &Incident)> {
     view.ui.incidents.visible().filter_map(|(at, i)| incidents.get(i).map(|incident| (at, &**incident)))
 }
 
-fn mark(canvas: &mut Canvas<'_>, y: u16, incident: &Incident) {
+fn mark(canvas: &mut Canvas<'_>, y: u16, incident: &Incident, view: View<'_>) {
     let (mark, role) = figure::of_incident(incident);
     canvas.text(1, y, 1, role, mark);
+    if view.ui.marked.contains(&incident.id) {
+        canvas.text(2, y, 1, Role::Accent, figure::MARKED);
+    }
     let role = if matches!(role, Role::Critical | Role::Warning) { Role::Emphasis } else { Role::Muted };
     canvas.text(3, y, 2, role, incident.severity.word());
 }

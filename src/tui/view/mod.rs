@@ -3,8 +3,11 @@
 //! One file a screen; [`chrome`] holds what every screen has, [`canvas`] what they are written with. The layout is drawn in
 //! [`layout`](super::layout).
 
+mod board;
 mod canvas;
 mod chrome;
+mod deeds;
+mod draft;
 mod figure;
 mod help;
 mod incident_detail;
@@ -73,6 +76,7 @@ pub fn draw(buffer: &mut Buffer, ui: &Ui, now: DateTime<Utc>) -> u16 {
                 chrome::head(&mut canvas.piece(zones.head), view);
                 chrome::tabs(&mut canvas.piece(zones.tabs), view);
                 chrome::band(&mut canvas.piece(zones.band), view);
+                chrome::lapsing(&mut canvas.piece(zones.banner), view);
                 let below = body(&mut canvas, zones.body, view);
                 chrome::sources(&mut canvas.piece(zones.sources), view);
                 prompt::footer(&mut canvas.piece(area), view);
@@ -88,6 +92,13 @@ fn body(canvas: &mut Canvas<'_>, area: Rect, view: View<'_>) -> u16 {
     if let Mode::Help(scroll) = view.ui.mode {
         return help::draw(&mut canvas.piece(area), scroll, view);
     }
+    match &view.ui.mode {
+        Mode::Silence(open) | Mode::Field(open, ..) => return draft::draw(&mut canvas.piece(area), open, view),
+        Mode::Deeds(listed) | Mode::NoteAll(listed, _) | Mode::NameAll(listed, _) if deeds::is_list(listed) => {
+            return deeds::draw(&mut canvas.piece(area), listed);
+        }
+        _ => {}
+    }
     if let Some(open) = &view.ui.detail {
         return detail(canvas, area, &open.subject, open.scroll, open.gone, view);
     }
@@ -97,6 +108,7 @@ fn body(canvas: &mut Canvas<'_>, area: Rect, view: View<'_>) -> u16 {
         Screen::Slos => slos::draw(&mut canvas.piece(list), view, true),
         Screen::Incidents => incidents::screen(&mut canvas.piece(list), view),
         Screen::Sources => sources::draw(canvas, area, view),
+        Screen::Board => board::screen(&mut canvas.piece(list), view),
     }
     let beside = if view.ui.screen == Screen::Sources { None } else { beside };
     if let (Some(area), Some(subject)) = (beside, view.ui.beside(view.now)) {
@@ -111,6 +123,7 @@ fn detail(canvas: &mut Canvas<'_>, area: Rect, subject: &Subject, scroll: u16, g
     let lines = match subject {
         Subject::Slo(row) => slo_detail::draw(&mut piece, row, gone, view),
         Subject::Incident(incident) => incident_detail::draw(&mut piece, incident, gone, view),
+        Subject::Hold(hold) => board::draw(&mut piece, hold, gone, view),
         Subject::Source(_) => 0,
     };
     lines.saturating_sub(scroll).saturating_sub(area.height)

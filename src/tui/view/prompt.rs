@@ -7,8 +7,9 @@ use std::fmt::Write as _;
 
 use super::{
     super::{
-        Settings,
         action::Action,
+        deeds::{Deed, Deeds},
+        draft::{Draft, Field},
         keymap::{Binding, Scope},
         receipts::short,
         state::{Mode, Screen, Subject, Taking, Typed, Ui, Wish},
@@ -18,13 +19,18 @@ use super::{
     View,
     canvas::{Canvas, cells, wrap},
 };
-use crate::domain::{Incident, Origin, Target};
+use crate::domain::{Incident, LabelMatcher, Origin, Target};
 
 /// Draw the footer at the bottom of `canvas`, which is the whole screen.
 pub fn footer(canvas: &mut Canvas<'_>, view: View<'_>) {
     let ui = view.ui;
     match &ui.mode {
-        Mode::Confirm(wish) => prompt(canvas, &sentence(wish, &ui.settings), &confirm_keys(ui)),
+        Mode::Confirm(wish) => prompt(canvas, &sentence(wish, view), &confirm_keys(ui, true)),
+        Mode::Deeds(listed) => deeds(canvas, listed, view),
+        Mode::NoteAll(_, typed) => typing(canvas, "note on all: ", typed, "enter done   esc leave it"),
+        Mode::NameAll(_, typed) => typing(canvas, "who acts (unverified): ", typed, "enter do it   esc leave"),
+        Mode::Silence(_) => keys_of(canvas, ui, Scope::Editor),
+        Mode::Field(open, field, typed) => typing(canvas, &before(open, *field), typed, "enter done   esc leave it"),
         Mode::Note(_, typed) => typing(canvas, "note: ", typed, "enter done   esc leave it"),
         Mode::Name(_, typed) => typing(canvas, "who acts (unverified): ", typed, "enter acknowledge   esc leave"),
         Mode::Filter(typed) => typing(canvas, "/", typed, "enter keep   esc leave"),
@@ -43,7 +49,58 @@ fn line(canvas: &mut Canvas<'_>, view: View<'_>) {
         return;
     }
     let keys = keys_of_the_moment(view.ui);
-    pairs(canvas, 1, y, keys.iter().map(|b| (b.chords.first().map(ToString::to_string).unwrap_or_default(), b.footer)));
+    pairs(canvas, 1, y, keys.iter().map(|b| (b.chords.first().map(ToString::to_string).unwrap_or_default(), word(view.ui, b))));
+}
+
+/// What a key would do now, where that is not always the same.
+fn word(ui: &Ui, binding: &Binding) -> &'static str {
+    let held = || ui.marked_incidents().is_empty() && ui.actionable().is_some_and(|i| i.ack.is_some());
+    match binding.action {
+        Action::Acknowledge if held() => "take over",
+        _ => binding.footer,
+    }
+}
+
+/// The keys of a scope, in its order.
+fn keys_of(canvas: &mut Canvas<'_>, ui: &Ui, scope: Scope) {
+    let y = canvas.height().saturating_sub(1);
+    let bindings = ui.keymap.bindings().iter().filter(|b| b.scope == scope && !b.footer.is_empty());
+    canvas.blank(y);
+    pairs(canvas, 1, y, bindings.map(|b| (b.chords.first().map(ToString::to_string).unwrap_or_default(), b.footer)));
+}
+
+/// What is typed into a line of a draft.
+fn before(open: &Draft, field: Field) -> String {
+    match field {
+        Field::Matcher(at) => open.rows.get(at).map_or_else(String::new, |(m, _)| format!("{}{} ", m.name.text(), m.op.sign())),
+        Field::New => "add a matcher, service=~\"check.*\": ".to_owned(),
+        Field::Span => "for: ".to_owned(),
+        Field::Comment => "because: ".to_owned(),
+    }
+}
+
+/// One deed as a sentence; several as a list above, and here what is to be said of them together.
+fn deeds(canvas: &mut Canvas<'_>, listed: &Deeds, view: View<'_>) {
+    if listed.sent {
+        let keys: [(String, &str); 2] = [("j".to_owned(), "down"), ("esc".to_owned(), "close")];
+        let (all, done, failed) = listed.counts();
+        let waiting = all.saturating_sub(done + failed);
+        let text = format!("{done} of {all} done{}{}", some(failed, "not done"), some(waiting, "on the way"));
+        return told(canvas, &text, if failed > 0 { Role::Warning } else { Role::Emphasis }, "", &keys);
+    }
+    let keys = confirm_keys(view.ui, listed.takes_note());
+    match listed.only() {
+        Some(Deed::On(wish)) => prompt(canvas, &sentence(wish, view), &keys),
+        Some(deed) => prompt(canvas, &super::deeds::sentence(deed), &keys),
+        None => {
+            let note = listed.note().map_or_else(String::new, |n| format!("; note “{n}”"));
+            prompt(canvas, &format!("{} acts, each by itself{note}", listed.counts().0), &keys);
+        }
+    }
+}
+
+fn some(count: usize, words: &str) -> String {
+    if count == 0 { String::new() } else { format!(" · {count} {words}") }
 }
 
 /// At most eight keys, none of which does nothing.
@@ -58,19 +115,34 @@ fn does_something(ui: &Ui, action: &Action) -> bool {
         return matches!(action, Action::Back);
     }
     match action {
-        Action::Acknowledge => ui.acting_is_off().is_none() && ui.actionable().is_some_and(|i| i.ack.is_none()),
+        Action::Acknowledge => ui.acting_is_off().is_none() && ui.actionable().is_some(),
+        Action::Expire => ui.acting_is_off().is_none() && !ui.chosen_holds().is_empty(),
+        Action::Silence => {
+            ui.acting_is_off().is_none() && ui.screen == Screen::Incidents && ui.actionable().is_some_and(|i| can_silence(&i))
+        }
+        Action::Mark => in_list && ui.screen == Screen::Board,
+        Action::Go(Screen::Board) => in_list && ui.screen == Screen::Incidents,
         Action::Unacknowledge => ui.acting_is_off().is_none() && ui.actionable().is_some_and(|i| i.ack.is_some()),
         Action::Back => {
-            ui.detail.is_some() || (in_list && if ui.on_incidents() { ui.incident_filter.is_some() } else { ui.slo_filter.is_some() })
+            ui.detail.is_some()
+                || ui.screen == Screen::Board
+                || (in_list && if ui.on_incidents() { ui.incident_filter.is_some() } else { ui.slo_filter.is_some() })
         }
         Action::Step(_) => ui.detail.as_ref().is_some_and(|d| ui.drawn.below > 0 || d.scroll > 0),
         Action::NextPane => in_list && ui.screen == Screen::Overview,
-        Action::Open | Action::Filter | Action::Sort => in_list && ui.subject().is_some(),
+        Action::Open => in_list && ui.subject().is_some(),
+        Action::Filter | Action::Sort => in_list && ui.screen != Screen::Board && ui.subject().is_some(),
         Action::Copy => ui.detail.is_some() && ui.subject().is_some(),
         Action::Refresh => ui.screen == Screen::Sources,
+        Action::Quit if ui.screen == Screen::Board => false,
         Action::Quit => !matches!(ui.subject(), Some(Subject::Slo(_) | Subject::Incident(_))) || ui.screen == Screen::Overview,
         _ => true,
     }
+}
+
+/// Whether to offer a silence: who has it already has other keys to choose from.
+fn can_silence(incident: &Incident) -> bool {
+    incident.ack.is_none() && matches!(incident.target(), Target::Alertmanager { .. })
 }
 
 fn pairs<'t>(canvas: &mut Canvas<'_>, x: u16, y: u16, keys: impl Iterator<Item = (String, &'t str)>) {
@@ -84,8 +156,9 @@ fn pairs<'t>(canvas: &mut Canvas<'_>, x: u16, y: u16, keys: impl Iterator<Item =
     }
 }
 
-fn confirm_keys(ui: &Ui) -> Vec<(String, &'static str)> {
-    let bindings = ui.keymap.bindings().iter().filter(|b| b.scope == Scope::Prompt);
+fn confirm_keys(ui: &Ui, note: bool) -> Vec<(String, &'static str)> {
+    let useful = |b: &&Binding| b.scope == Scope::Prompt && !b.footer.is_empty() && (note || b.action != Action::Note);
+    let bindings = ui.keymap.bindings().iter().filter(useful);
     bindings.map(|b| (b.chords.first().map(ToString::to_string).unwrap_or_default(), b.footer)).collect()
 }
 
@@ -133,8 +206,8 @@ fn typing(canvas: &mut Canvas<'_>, before: &str, typed: &Typed, keys: &str) {
 }
 
 /// What accepting a wish will do, in one sentence with the true target.
-fn sentence(wish: &Wish, settings: &Settings) -> String {
-    let name = name_of(&wish.incident);
+fn sentence(wish: &Wish, view: View<'_>) -> String {
+    let (settings, name) = (&view.ui.settings, name_of(&wish.incident));
     let mut text = match (wish.taking, wish.incident.target()) {
         (Taking::Take, Target::Journal) => format!("acknowledge {name}: in the journal"),
         (Taking::Take, Target::Alertmanager { source, labels }) => {
@@ -145,6 +218,8 @@ fn sentence(wish: &Wish, settings: &Settings) -> String {
             format!("acknowledge {name} in {source}: silence {count} label{plural}{length}; no resolved notice while silenced")
         }
         (Taking::Take, Target::PagerDuty { source, .. }) => format!("acknowledge {name} in {source}, in your name there"),
+        (Taking::TakeOver, _) => take_over(wish, &name, view),
+        (Taking::Take | Taking::GiveBack, Target::Silences { source }) => format!("{name} in {source}: nothing to do"),
         (Taking::GiveBack, Target::PagerDuty { source, .. }) => format!("give back {name}: {source} cannot do that, escalate it instead"),
         (Taking::GiveBack, Target::Journal) => format!("give back {name}: in the journal"),
         (Taking::GiveBack, Target::Alertmanager { source, .. }) => {
@@ -153,14 +228,44 @@ fn sentence(wish: &Wish, settings: &Settings) -> String {
             format!("give back {name} in {source}: expire {silence}")
         }
     };
-    if let (Taking::Take, Some(ack)) = (wish.taking, &wish.incident.ack) {
-        text = format!("{} has it; {text}", ack.by);
-    }
     if let Some(note) = &wish.note {
         // Writing to a String does not fail.
         let _ = write!(text, "; note “{note}”");
     }
     text
+}
+
+/// Who has it, since when, what they said; and what taking it over does where it is kept.
+fn take_over(wish: &Wish, name: &str, view: View<'_>) -> String {
+    let Some(ack) = &wish.incident.ack else { return format!("acknowledge {name}") };
+    let mine = view.ui.is_me(&ack.by);
+    let note = ack.note.as_ref().filter(|_| !mine).map_or_else(String::new, |n| format!(", “{n}”"));
+    let since = format!("since {} ({}){note}", view.when(ack.at, false), view.age(ack.at));
+    let (who, what) = if mine { ("you have".to_owned(), "hold") } else { (format!("{} has", ack.by), "take over") };
+    let ends = ack.ends().filter(|_| mine).map_or_else(String::new, |at| format!(", lapses {}", view.when(at, false)));
+    let anew = if mine { " anew" } else { "" };
+    let place = match (&ack.target, &ack.silence) {
+        (Target::Alertmanager { source, .. }, Some(id)) if mine => format!("in {source}: silence {} goes on", short(id)),
+        (Target::Alertmanager { source, .. }, Some(id)) if exact(wish, id, view) => {
+            format!("in {source}: silence {} gets your name", short(id))
+        }
+        (Target::Alertmanager { source, .. }, _) => format!("in {source}: a silence in your name beside theirs"),
+        (Target::PagerDuty { source, .. }, _) => format!("in {source}, in your name there"),
+        (Target::Silences { .. } | Target::Journal, _) => "in the journal".to_owned(),
+    };
+    format!("{who} it {since}{ends}: {what} {name}{anew} {place}")
+}
+
+/// Whether a silence asks for exactly what an acknowledgement of ours would ask for: only then it becomes ours.
+fn exact(wish: &Wish, id: &str, view: View<'_>) -> bool {
+    if wish.incident.ack.as_ref().is_some_and(|a| a.act.is_some()) {
+        return true;
+    }
+    let Some(silence) = view.ui.board.iter().filter_map(|h| h.silence.as_ref()).find(|s| s.id == id) else { return false };
+    let (mut theirs, mut ours) = (silence.matchers.clone(), LabelMatcher::exactly(&wish.incident.labels));
+    theirs.sort_unstable();
+    ours.sort_unstable();
+    theirs == ours
 }
 
 /// The SLO for an alert of ours; the service and the alert's name, else the title, for others.

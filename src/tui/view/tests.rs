@@ -83,6 +83,82 @@ fn prompts() {
 }
 
 #[test]
+fn the_board() {
+    let board = [Action::Go(Screen::Board), Action::Step(1)];
+    pictures("board", fixture::held, &board);
+    pictures("board-hold", fixture::held, &[board.as_slice(), &[Action::Open]].concat());
+    pictures("prompt-expire", fixture::held, &[board.as_slice(), &[Action::Expire]].concat());
+}
+
+/// The screen of incidents with the cursor on the second, an alert that nobody has.
+const ON_ALERT: [Action; 2] = [Action::Go(Screen::Incidents), Action::Step(1)];
+
+#[test]
+fn taking_over() {
+    pictures("prompt-take-over", fixture::held, &[Action::Go(Screen::Incidents), Action::Step(2), Action::Acknowledge]);
+}
+
+#[test]
+fn a_silence_being_written() {
+    let write = [ON_ALERT.as_slice(), &[Action::Silence]].concat();
+    pictures("silence", fixture::held, &write);
+    let because = [Action::Last, Action::Open, Action::Paste("canary rolled back".into()), Action::Accept];
+    let written = [write.as_slice(), &because, &[Action::First, Action::Toggle]].concat();
+    pictures("prompt-silence", fixture::held, &[written.as_slice(), &[Action::Send]].concat());
+}
+
+#[test]
+fn several_acts() {
+    pictures("prompt-marked", fixture::held, &[Action::Go(Screen::Incidents), Action::MarkAll, Action::Acknowledge]);
+    pictures("incidents-marked", fixture::held, &[Action::Go(Screen::Incidents), Action::Mark, Action::Mark]);
+}
+
+/// Forty incidents, each with a title as long as they come.
+fn many() -> Snapshot {
+    let mut snapshot = fixture::held();
+    let title = "東京 the queue of orders is stalled and nobody takes anything from it ".repeat(4);
+    let alert = |n: i64| Arc::new(fixture::alert(&format!("am:{n}"), crate::domain::Severity::P1, "orders", &title, n));
+    snapshot.incidents = (0..40).map(alert).collect();
+    snapshot
+}
+
+/// A prompt that is not wholly on the screen looks like a program that has frozen.
+#[test]
+fn every_prompt_shows_its_keys_and_a_long_list_scrolls() {
+    let mark = [Action::Go(Screen::Incidents), Action::MarkAll];
+    let silence =
+        [mark.as_slice(), &[Action::Silence, Action::Last, Action::Open, Action::Paste("why ".repeat(100)), Action::Accept]].concat();
+    let prompts = [
+        [mark.as_slice(), &[Action::Acknowledge]].concat(),
+        [silence.as_slice(), &[Action::Send]].concat(),
+        [Action::Go(Screen::Board), Action::MarkAll, Action::Expire].to_vec(),
+        [Action::Go(Screen::Board), Action::Expire].to_vec(),
+        [Action::Go(Screen::Incidents), Action::Acknowledge].to_vec(),
+    ];
+    for size in [(60, 15), (80, 24), (120, 36)] {
+        for actions in &prompts {
+            let mut ui = ui(many(), fixture::settings(), size);
+            for action in actions {
+                update(&mut ui, action, fixture::now());
+            }
+            let shown = text(&ui);
+            assert!(shown.contains("enter do it") && shown.contains("esc leave"), "{size:?} {actions:?}\n{shown}");
+        }
+        let mut ui = ui(many(), fixture::settings(), size);
+        for action in &prompts[0] {
+            update(&mut ui, action, fixture::now());
+        }
+        for _ in 0..200 {
+            let mut buffer = Buffer::empty(ui.area);
+            let below = draw(&mut buffer, &ui, fixture::now());
+            ui.after_draw(below, fixture::now());
+            update(&mut ui, &Action::Step(1), fixture::now());
+        }
+        assert_eq!(ui.drawn.below, 0, "the end of the list can be reached");
+    }
+}
+
+#[test]
 fn ascii_without_colour() {
     let mut settings = fixture::settings();
     settings.theme = settings.theme.at_depth(Depth::Mono);
@@ -162,8 +238,14 @@ fn every_size_draws_on_every_screen() {
         vec![Action::NextPane, Action::Acknowledge],
         vec![Action::NextPane, Action::Acknowledge, Action::Note, Action::Paste("東京 ".repeat(40))],
         vec![Action::Filter, Action::Type('(')],
+        vec![Action::Go(Screen::Board)],
+        vec![Action::Go(Screen::Board), Action::Open],
+        vec![Action::Go(Screen::Board), Action::MarkAll, Action::Expire],
+        vec![Action::Go(Screen::Incidents), Action::MarkAll, Action::Acknowledge],
+        vec![Action::Go(Screen::Incidents), Action::Step(1), Action::Silence],
+        vec![Action::Go(Screen::Incidents), Action::Step(1), Action::Silence, Action::Open, Action::Paste("東京 ".repeat(40))],
     ];
-    for snapshot in [fixture::burning, fixture::stale, fixture::starting] {
+    for snapshot in [fixture::burning, fixture::stale, fixture::starting, fixture::held] {
         for actions in &screens {
             let mut ui = ui(snapshot(), fixture::settings(), (80, 24));
             for action in actions {
