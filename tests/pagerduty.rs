@@ -24,7 +24,7 @@ impl Home {
     /// The config in which the one who runs the tests is `who`: by login where the system vouches for it, by `--as` where it does not.
     fn config(&self, who: &str) -> PathBuf {
         let file = self.folder.path().join("burnwatch.toml");
-        let (folder, url, more, login) = (self.folder.path().display(), &self.url, self.more, login());
+        let (folder, url, more, login) = (self.folder.path().display(), &self.url, self.more, support::login());
         let mut text = format!(
             r#"
 [cockpit]
@@ -69,13 +69,6 @@ token = "{KEY}"
         assert_eq!(all.len(), 1, "{status:#}");
         all[0].clone()
     }
-}
-
-/// The login by which the program knows the one who runs the tests.
-fn login() -> String {
-    let vouched = fs::read_to_string("/proc/self/loginuid").ok().and_then(|s| s.trim().parse().ok()).filter(|uid| *uid != u32::MAX);
-    let uid = vouched.unwrap_or_else(|| rustix::process::getuid().as_raw());
-    uzers::get_user_by_uid(uid).map_or_else(|| format!("uid {uid}"), |u| u.name().to_string_lossy().into_owned())
 }
 
 fn text(bytes: &[u8]) -> String {

@@ -147,6 +147,8 @@ impl Acting {
 
     /// Write the intent down. `seen` is the version of the thread that its author saw.
     pub fn ask(&self, entry: Entry, seen: u64) -> Result<Entry, Refusal> {
+        let verb = if let What::Asked { effect } = &entry.what { effect.verb() } else { "end" };
+        tracing::info!(act = %entry.act, subject = %entry.subject, who = %entry.who, seen, verb, "asks");
         self.store.append(entry, Some(seen)).map_err(|error| match error {
             JournalError::Conflict { first } => Refusal::Late {
                 title: first.title.clone(),
@@ -177,6 +179,7 @@ impl Acting {
     pub async fn carry_out(&self, asked: &Entry, look_first: bool, now: DateTime<Utc>) -> Option<Entry> {
         let What::Asked { effect } = &asked.what else { return None };
         let outcome = self.outcome(asked, effect, look_first, now).await;
+        tracing::info!(act = %asked.act, subject = %asked.subject, ?outcome, "ended");
         let ended = entry(&asked.act, asked.subject.clone(), asked.title.clone(), asked.who.clone(), What::Ended { outcome }, now);
         self.store.append(ended, None).ok()
     }
