@@ -23,7 +23,7 @@ use super::{
     fold::fold,
     ledger::{self, Ledger},
     perform::{self, Acting, Chore, Missing},
-    poller::{Polled, Poller, is_raw, poll_once, random_bits},
+    poller::{LONGEST_PAUSE, Polled, Poller, is_raw, poll_once, random_bits},
     schedule::Interest,
 };
 use crate::{
@@ -116,36 +116,60 @@ fn remembered(setup: &Setup, store: &Store) -> (Snapshot, u64) {
     (snapshot, seq)
 }
 
-/// One look for a command: fresh readings of the store if somebody polls, else one poll of everything.
+/// Between two looks at what another process is just asking the sources.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// One look for a command: fresh readings of the store if somebody polls, else one poll of everything. If somebody else is just at their
+/// first poll it waits for that, or for the lease.
 pub async fn once(setup: &Setup) -> Snapshot {
-    let mut snapshot = first(setup);
-    let mut epoch = None;
-    let mut ledger = Ledger::default();
-    if let Some(store) = &setup.store {
-        snapshot = remembered(setup, store).0;
-        match store.try_lease(&setup.holder, setup.clock.now(), ttl(&setup.plan)) {
-            Ok(Lease::Ours { epoch: ours }) => epoch = Some(ours),
+    let Some(store) = &setup.store else { return poll_all(setup, first(setup), None).await };
+    let patience = Instant::now() + ttl(&setup.plan) + LOOK_AGAIN;
+    loop {
+        let mut snapshot = remembered(setup, store).0;
+        let now = setup.clock.now();
+        match store.try_lease(&setup.holder, now, ttl(&setup.plan)) {
+            Ok(Lease::Ours { epoch }) => return poll_all(setup, snapshot, Some((store, epoch))).await,
+            Ok(Lease::Theirs { .. }) if !asked_lately(&snapshot, &setup.plan, now) && Instant::now() < patience => {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
             Ok(Lease::Theirs { name, .. }) => {
                 snapshot.store.lease = LeaseView::Theirs(name);
-                return fold(&snapshot, &setup.plan, Event::Tick, setup.clock.now());
+                return fold(&snapshot, &setup.plan, Event::Tick, now);
             }
-            Err(error) => snapshot.store.trouble = Some(Text::from(error.to_string())),
+            Err(error) => {
+                snapshot.store.trouble = Some(Text::from(error.to_string()));
+                return poll_all(setup, snapshot, None).await;
+            }
         }
-        ledger = load_ledger(setup, store);
     }
+}
+
+/// Whether every source was asked as lately as one is that somebody polls; a failing one is asked more seldom.
+fn asked_lately(snapshot: &Snapshot, plan: &Plan, now: DateTime<Utc>) -> bool {
+    snapshot.sources.iter().all(|row| {
+        let Some(source) = plan.source(&row.name) else { return true };
+        let pause = if row.fault.is_some() { LONGEST_PAUSE + source.timeout } else { Duration::ZERO };
+        let limit = source.stale_after().max(pause);
+        row.last_poll.is_some_and(|at| (now - at).to_std().unwrap_or_default() <= limit)
+    })
+}
+
+/// Ask every source once; with the lease all is written down too, and the lease given back.
+async fn poll_all(setup: &Setup, mut snapshot: Snapshot, lease: Option<(&Arc<Store>, u64)>) -> Snapshot {
+    let mut ledger = setup.store.as_ref().map_or_else(Ledger::default, |store| load_ledger(setup, store));
     let rows = setup.sources.iter().filter_map(|s| Some((setup.plan.source(s.name())?, s)));
     let polls = rows.map(|(row, source)| async move { (row, source, poll_once(&setup.plan, row, source.as_ref(), &setup.clock).await) });
     for (row, source, readings) in futures::future::join_all(polls).await {
         for raw in readings {
             let (reading, growth) =
                 if is_raw(source.gives(), &raw) { grow(&mut ledger, setup, row, &raw, &|_, _| true) } else { (raw, None) };
-            if let (Some(store), Some(epoch)) = (&setup.store, epoch) {
+            if let Some((store, epoch)) = lease {
                 drop(write(store, epoch, &reading, growth.as_ref()));
             }
             snapshot = fold(&snapshot, &setup.plan, Event::Read(Arc::new(reading)), setup.clock.now());
         }
     }
-    if let (Some(store), Some(epoch)) = (&setup.store, epoch) {
+    if let Some((store, epoch)) = lease {
         drop(store.put_episodes(epoch, &snapshot.episodes.values().cloned().collect::<Vec<_>>()));
         drop(store.release(&setup.holder, epoch));
     }
