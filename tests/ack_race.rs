@@ -104,7 +104,9 @@ fn thread(store: &Store, id: &str, after: u64) -> (Thread, Vec<Entry>) {
     let mut entries = store.entries_since(0).unwrap();
     entries.retain(|e| e.subject.as_str() == id);
     let mut thread = Thread::default();
-    entries.iter().for_each(|entry| thread.apply(entry));
+    for entry in &entries {
+        thread.apply(entry);
+    }
     entries.retain(|e| e.id > after);
     (thread, entries)
 }

@@ -180,13 +180,32 @@ fn an_ack_that_races_a_resolve_never_reopens() {
             }
         }));
         let home = Home::new(&server, "");
-        let outcome = home.json(&["ack", &format!("pd:{id}"), "--json"]);
-        assert_eq!(outcome["outcome"], "failed", "{outcome}");
+        let output = home.run(&["ack", &format!("pd:{id}"), "--json"]);
+        let outcome: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((outcome["outcome"].as_str(), output.status.code()), (Some("failed"), Some(1)), "{outcome}");
         assert!(outcome["why"].as_str().unwrap().contains("Tom Okafor resolved it first"), "{outcome}");
         assert_eq!(server.status(&id), "resolved");
         assert_eq!(home.json(&["status", "--json"])["incidents"].as_array().unwrap().len(), 0);
         assert_eq!(server.status(&id), "resolved");
     }
+}
+
+/// It ended with 2, as if it could not be told.
+#[test]
+fn an_ack_that_another_was_faster_with_is_a_no_that_names_them() {
+    let server = PagerDuty::start();
+    let id = server.account().open("x");
+    let theirs = id.clone();
+    server.account().before = Some(Box::new(move |account, asked| {
+        if asked.line() == format!("GET /incidents/{theirs}") && account.incidents[0]["status"] == "triggered" {
+            account.acknowledge(&theirs, "tom@acme.example");
+        }
+    }));
+    let home = Home::new(&server, "");
+    let output = home.run(&["ack", &format!("pd:{id}")]);
+    let said = text(&output.stderr);
+    assert!(output.status.code() == Some(1) && said.contains("Tom Okafor acknowledged it first"), "{output:?}");
+    assert!(server.writes().is_empty());
 }
 
 #[test]

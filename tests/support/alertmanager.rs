@@ -102,12 +102,12 @@ impl Shared {
         drop(book);
         !timeout.timed_out()
     }
-    /// Stays here if posts are held at this place, until this one may go on.
-    fn pass(&self, place: Held) {
-        let mut book = self.book();
-        if book.hold != Some(place) {
+    /// Stays here, if it is to be held, until it may go on.
+    fn pass(&self, hold: bool) {
+        if !hold {
             return;
         }
+        let mut book = self.book();
         book.held.0 += 1;
         let number = book.held.0;
         drop(book);
@@ -120,9 +120,12 @@ impl Shared {
             ("GET", "alerts") => Say::json(self.book().alerts().to_string()),
             ("GET", "silences") => Say::json(json!(self.book().silences.iter().map(Silence::json).collect::<Vec<_>>()).to_string()),
             ("POST", "silences") => {
-                self.pass(Held::Before);
+                // Where it is held is settled as it comes.
+                let hold = self.book().hold;
+                self.pass(hold == Some(Held::Before));
                 let said = self.book().post(request.split_once("\r\n\r\n").unwrap().1);
-                self.pass(Held::After);
+                self.0.1.notify_all();
+                self.pass(hold == Some(Held::After));
                 said
             }
             ("GET", one) => self.book().silence(one).map_or_else(unknown, |s| Say::json(s.json().to_string())),
@@ -255,9 +258,9 @@ impl Alertmanager {
     pub fn refuse(&self, status: Option<&'static str>) {
         self.book().refuse = status;
     }
-    /// The alert of the service with this number is over.
-    pub fn waits_for_write(&self, ready: impl Fn(&Book) -> bool) {
-        assert!(self.shared.wait(ready), "what was waited for was never written");
+    /// Waits until the posts that came have made what is wished.
+    pub fn wait_for(&self, ready: impl Fn(&Book) -> bool) {
+        assert!(self.shared.wait(ready), "what was waited for was never made");
     }
 }
 
