@@ -120,11 +120,12 @@ fn an_acknowledgement_that_is_killed_is_neither_lost_nor_done_twice() {
     drop(cockpit);
 
     // The life of the command, on this machine and now.
-    let mut lives = Vec::from_iter((all - SPARED..all).map(|n| {
+    let live = |n| {
         let began = Instant::now();
         assert!(home.ack(&format!("am:f{n:03}")).wait().unwrap().success());
         began.elapsed()
-    }));
+    };
+    let mut lives: Vec<_> = (all - SPARED..all).map(live).collect();
     lives.sort_unstable();
     let life = lives[1];
 
