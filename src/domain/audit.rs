@@ -327,6 +327,8 @@ pub struct Thread {
     pub lapsed: Option<(Actor, DateTime<Utc>)>,
     /// Acts without a good end yet: the effect, who asked, when, and the last word on it.
     pub open: BTreeMap<ActId, Open>,
+    /// An acknowledgement that was given back while its silence was being extended, and where: the extension may have made another.
+    pub stray: Option<(ActId, Target)>,
 }
 
 /// An act without a good end yet.
@@ -350,6 +352,11 @@ impl Thread {
         self.version = self.version.max(entry.version);
         match &entry.what {
             What::Asked { effect } => {
+                if let Effect::Release { ack, target, .. } = effect
+                    && self.is_extending(ack)
+                {
+                    self.stray = Some((ack.clone(), target.clone()));
+                }
                 let open = Open { effect: effect.clone(), who: entry.who.clone(), at: entry.at, title: entry.title.clone(), outcome: None };
                 self.open.insert(entry.act.clone(), open);
                 if let Effect::Acknowledge { target, occurrence, note, until, lapses } = effect {
@@ -371,6 +378,11 @@ impl Thread {
             }
             What::Ended { outcome } => self.end(&entry.act, outcome),
         }
+    }
+
+    /// Whether an extension of this acknowledgement's silence is under way.
+    fn is_extending(&self, held: &ActId) -> bool {
+        self.open.values().any(|open| matches!(&open.effect, Effect::Extend { ack, .. } if ack == held))
     }
 
     fn end(&mut self, act: &ActId, outcome: &Outcome) {
@@ -395,7 +407,11 @@ impl Thread {
                     }
                 }
             }
-            Effect::Release { ack, .. } if done => {
+            Effect::Release { ack, silence, .. } if done => {
+                // Without an id it has looked for whatever there was.
+                if silence.is_none() && !self.is_extending(&ack) {
+                    self.stray.take_if(|(stray, _)| *stray == ack);
+                }
                 if self.ack.as_ref().is_some_and(|a| a.act.as_ref() == Some(&ack)) {
                     self.ack = None;
                 }

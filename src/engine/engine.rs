@@ -28,8 +28,8 @@ use super::{
 };
 use crate::{
     domain::{
-        Act, ActId, Actor, Effect, Entry, Episode, Event, Grade, Lane, LeaseView, Outcome, Plan, Question, Reading, Request, SloId,
-        Snapshot, SourceName, StoreState, Target, Text, Toast, What, Window,
+        Act, ActId, Actor, Effect, Entry, Episode, Event, Grade, IncidentId, Lane, LeaseView, Outcome, Plan, Question, Reading, Request,
+        SloId, Snapshot, SourceName, StoreState, Target, Text, Toast, What, Window,
     },
     sources::{Gives, Source},
     store::{ChangeWatch, Holder, Lease, Store, StoreError, changes},
@@ -40,6 +40,9 @@ const JOURNAL_TAIL: u32 = 5_000;
 
 /// How long buckets and readings are kept: the longest period there is, and some.
 const KEEP: Duration = Duration::from_hours(24 * 100);
+
+/// How long after a refusal burnwatch leaves an incident alone.
+const AFTER_REFUSAL: TimeDelta = TimeDelta::minutes(2);
 
 /// All that the engine works with.
 #[derive(Clone, Debug)]
@@ -264,6 +267,8 @@ struct Core {
     missing: Missing,
     in_flight: HashSet<ActId>,
     tried: HashMap<ActId, DateTime<Utc>>,
+    /// When something that burnwatch did of itself to an incident was refused.
+    refused: HashMap<IncidentId, DateTime<Utc>>,
     toasts: u64,
     compacted: DateTime<Utc>,
     bench: Option<Instant>,
@@ -291,6 +296,7 @@ impl Core {
             missing: Missing::default(),
             in_flight: HashSet::new(),
             tried: HashMap::new(),
+            refused: HashMap::new(),
             toasts: 0,
             compacted,
             bench: None,
@@ -432,6 +438,10 @@ impl Core {
         if let Ok(entries) = store.entries_since(newest)
             && !entries.is_empty()
         {
+            // By whichever cockpit: it holds for whoever has the lease now.
+            let refusal = |e: &&Entry| matches!(&e.what, What::Ended { outcome: Outcome::Failed { retry: false, .. } });
+            let refused = entries.iter().filter(refusal).filter(|e| e.who == perform::itself());
+            self.refused.extend(refused.map(|e| (e.subject.clone(), e.at)));
             self.take(Event::Journal(entries));
         }
     }
@@ -709,10 +719,12 @@ impl Core {
             return;
         }
         let now = self.setup.clock.now();
+        self.refused.retain(|_, at| now - *at < AFTER_REFUSAL);
         let chores = perform::chores(&self.snapshot, &self.setup.plan, &mut self.missing, now);
         for chore in chores {
             let Some(acting) = self.acting() else { return };
             match chore {
+                Chore::New { subject, .. } if self.refused.contains_key(&subject) => {}
                 Chore::New { subject, title, seen, effect } => {
                     let id = perform::act_id(now, random_bits());
                     let what = What::Asked { effect };

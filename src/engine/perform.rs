@@ -264,21 +264,38 @@ pub fn chores(snapshot: &Snapshot, plan: &Plan, missing: &mut Missing, now: Date
     missing.0.retain(|id, _| snapshot.incident(id).is_none());
     for (subject, thread) in &snapshot.threads {
         chores.extend(abandoned(subject, thread, now));
-        let Some(ack) = thread.ack.as_ref().filter(|a| a.delivery == Delivery::Done) else { continue };
         // An act on this subject is under way: wait for its end.
         if !thread.open.is_empty() {
             continue;
         }
-        let title =
-            snapshot.latest.iter().rev().find(|e| e.subject == *subject).map_or_else(|| Text::from(subject.as_str()), |e| e.title.clone());
-        let chore = |effect| Chore::New { subject: subject.clone(), title: title.clone(), seen: thread.version, effect };
-        match snapshot.incident(subject).filter(|i| Some(i.occurrence()) == ack.occurrence) {
-            Some(incident) => chores.extend(extension(ack, incident, plan, now).map(chore)),
-            None if gone(snapshot, subject, ack, missing, now) => chores.push(chore(release(ack, Release::Cleared))),
-            None => {}
+        if let Some(effect) = upkeep(snapshot, plan, missing, subject, thread, now) {
+            let of_it = snapshot.latest.iter().rev().find(|e| e.subject == *subject);
+            let title = of_it.map_or_else(|| Text::from(subject.as_str()), |e| e.title.clone());
+            chores.push(Chore::New { subject: subject.clone(), title, seen: thread.version, effect });
         }
     }
     chores
+}
+
+/// What is due on a thread on which nothing is under way.
+fn upkeep(
+    snapshot: &Snapshot,
+    plan: &Plan,
+    missing: &mut Missing,
+    subject: &IncidentId,
+    thread: &Thread,
+    now: DateTime<Utc>,
+) -> Option<Effect> {
+    if let Some((ack, target)) = thread.stray.clone() {
+        return Some(Effect::Release { target, silence: None, ack, why: Release::Cleared });
+    }
+    let ack = thread.ack.as_ref().filter(|a| a.delivery == Delivery::Done)?;
+    match snapshot.incident(subject).filter(|i| Some(i.occurrence()) == ack.occurrence) {
+        // One whose silence somebody else has ended is nobody's.
+        Some(incident) if incident.ack.as_ref().is_some_and(|shown| shown.act == ack.act) => extension(ack, incident, plan, now),
+        Some(_) => None,
+        None => gone(snapshot, subject, ack, missing, now).then(|| release(ack, Release::Cleared)),
+    }
 }
 
 /// Something the lease holder does of itself.

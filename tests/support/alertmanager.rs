@@ -129,7 +129,11 @@ impl Shared {
                 said
             }
             ("GET", one) => self.book().silence(one).map_or_else(unknown, |s| Say::json(s.json().to_string())),
-            ("DELETE", one) => self.book().delete(one),
+            ("DELETE", one) => {
+                let said = self.book().delete(one);
+                self.0.1.notify_all();
+                said
+            }
             _ => unknown(),
         }
     }
@@ -257,6 +261,10 @@ impl Alertmanager {
     /// Every write from now on is answered so, and not done; `None` takes them again.
     pub fn refuse(&self, status: Option<&'static str>) {
         self.book().refuse = status;
+    }
+    /// Somebody else ends a silence.
+    pub fn end(&self, id: &str) {
+        self.book().silences.iter_mut().find(|s| s.id == id).unwrap().ended = true;
     }
     /// Waits until the posts that came have made what is wished.
     pub fn wait_for(&self, ready: impl Fn(&Book) -> bool) {
