@@ -278,54 +278,16 @@ pub fn past(ledger: &Ledger, plan: &Plan, source: &SourcePlan, at: DateTime<Utc>
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-    use crate::domain::{AckPolicy, Lane, Objective, Selector, Side, Sli, Untrusted, workbook};
-
-    fn at(secs: i64) -> DateTime<Utc> {
-        DateTime::from_timestamp(1_800_000_000 + secs, 0).unwrap()
-    }
+    use crate::{
+        domain::{Lane, Untrusted},
+        engine::fixture::{self, at},
+    };
 
     fn plan() -> Plan {
-        let selector = |text: &str| text.parse::<Selector>().unwrap();
-        let period = Window::days(30);
-        let definition = Definition {
-            id: "availability".into(),
-            name: "availability".into(),
-            source: "shop".into(),
-            by: vec!["service".into()],
-            service: None,
-            objective: Objective::new(0.999).unwrap(),
-            overrides: BTreeMap::new(),
-            period,
-            sli: Sli { part: Side::Bad, selector: selector("r{c=\"5\"}"), total: selector("r"), missing_is_zero: true },
-            rules: workbook(period),
-            min_events: 0.0,
-            qualified: false,
-        };
-        let every = Duration::from_secs(5);
-        let source = SourcePlan {
-            name: "shop".into(),
-            kind: "scrape",
-            every,
-            timeout: every,
-            timeout_long: every,
-            ack_for: every,
-            heartbeat: false,
-            scrape_interval: every,
-            insecure: false,
-        };
-        Plan {
-            name: "test".into(),
-            time_zone: chrono_tz::UTC,
-            sources: vec![source],
-            definitions: vec![Arc::new(definition)],
-            services: BTreeMap::new(),
-            people: Vec::new(),
-            ack: AckPolicy { max: every },
-            read_only: false,
-        }
+        let source = fixture::source("shop", "scrape", 5);
+        let source = SourcePlan { scrape_interval: source.every, ..source };
+        fixture::plan(vec![source], vec![fixture::availability("shop", Window::days(30))])
     }
 
     fn group() -> Group {

@@ -7,6 +7,8 @@
 mod clock;
 #[allow(clippy::module_inception)]
 mod engine;
+#[cfg(test)]
+mod fixture;
 mod fold;
 mod ledger;
 mod perform;
