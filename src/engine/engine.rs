@@ -24,7 +24,7 @@ use super::{
     ledger::{self, Ledger},
     perform::{self, Acting, Chore, Missing},
     poller::{LONGEST_PAUSE, Polled, Poller, is_raw, poll_once, random_bits},
-    schedule::Interest,
+    schedule::{self, Answered, Interest},
 };
 use crate::{
     domain::{
@@ -263,6 +263,8 @@ struct Core {
     visible: Vec<SloId>,
     written: BTreeMap<(SloId, Grade), Episode>,
     counted: HashMap<(crate::domain::DefinitionId, Window), DateTime<Utc>>,
+    /// What the ledger was asked.
+    answered: Answered,
     expiries: BTreeMap<SourceName, Instant>,
     missing: Missing,
     in_flight: HashSet<ActId>,
@@ -292,6 +294,7 @@ impl Core {
             visible: Vec::new(),
             written: BTreeMap::new(),
             counted: HashMap::new(),
+            answered: Answered::default(),
             expiries: BTreeMap::new(),
             missing: Missing::default(),
             in_flight: HashSet::new(),
@@ -545,13 +548,17 @@ impl Core {
                 let last = counted.get(&(d.clone(), w));
                 last.is_none_or(|last| at + slack - *last >= ledger_cadence(row, w))
             };
-            let (reading, growth) = grow(&mut self.ledger, &setup, row, &raw, &due);
+            let (mut reading, growth) = grow(&mut self.ledger, &setup, row, &raw, &due);
             for part in &reading.parts {
                 // A window in which nothing was found yet is looked at again next time: the first poll only sets the counters' marks.
                 let found = matches!(&part.outcome, Ok(crate::domain::Answer::Counts(rows)) if !rows.is_empty());
                 if let (true, crate::domain::Want::Counts { definition, window }) = (found, &part.want) {
                     self.counted.insert((definition.clone(), *window), at);
                 }
+            }
+            if let Some(want) = schedule::start(&setup.plan, row, &self.answered, &self.interest.borrow()) {
+                self.answered.note(&want, at);
+                reading.parts.push(ledger::began(&self.ledger, &setup.plan, want, at));
             }
             (reading, growth)
         } else {

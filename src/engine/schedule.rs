@@ -117,13 +117,17 @@ fn metrics(plan: &Plan, source: &SourcePlan, answered: &Answered, interest: &Int
         wants.extend(due.map(|window| Want::Counts { definition: definition.id.clone(), window }));
         wants.extend(past(definition, answered, interest, at));
     }
-    let starts = interest.starts.iter().filter(|(d, g, grade)| {
+    wants.extend(start(plan, source, answered, interest));
+    wants
+}
+
+/// The next beginning of an episode to be found out. One at a time: each takes a look at hours or days.
+pub fn start(plan: &Plan, source: &SourcePlan, answered: &Answered, interest: &Interest) -> Option<Want> {
+    let due = interest.starts.iter().find(|(d, g, grade)| {
         let ours = plan.definition(d).is_some_and(|d| d.source == source.name);
         ours && !answered.0.contains_key(&Key::Start(d.clone(), g.clone(), *grade))
     });
-    // One at a time: each is a range query of its own.
-    wants.extend(starts.take(1).map(|(d, g, grade)| Want::Start { definition: d.clone(), group: g.clone(), grade: *grade }));
-    wants
+    due.map(|(d, g, grade)| Want::Start { definition: d.clone(), group: g.clone(), grade: *grade })
 }
 
 fn past(definition: &Arc<Definition>, answered: &Answered, interest: &Interest, at: DateTime<Utc>) -> Option<Want> {
