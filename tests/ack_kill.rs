@@ -16,7 +16,7 @@ use std::{
 };
 
 use burnwatch::{
-    domain::{ActId, Delivery, Effect, Entry, Outcome, Target, Thread, What},
+    domain::{ActId, Actor, Delivery, Effect, Entry, Outcome, Target, Thread, What},
     engine::Clock,
     store::Store,
 };
@@ -201,4 +201,30 @@ fn an_acknowledgement_that_is_killed_is_neither_lost_nor_done_twice() {
     for (id, code) in held.first().map(|id| ((*id).to_owned(), 1)).into_iter().chain(free.map(|id| (id, 0))) {
         assert_eq!(home.ack(&id).wait().unwrap().code(), Some(code), "{id}");
     }
+}
+
+/// Where nobody had a cockpit open, what a killed command had left stood as not delivered until it lapsed.
+#[test]
+fn what_a_killed_command_has_left_is_brought_to_an_end_by_the_next_one() {
+    let home = Home::new(1);
+    home.serve(1, 1_000);
+    let (store, at) = (home.store(), Utc::now() - TimeDelta::minutes(2));
+    let labels = [("alertname", "HighErrors"), ("service", "s000"), ("severity", "critical")].into_iter().collect();
+    let effect = Effect::Acknowledge {
+        target: Target::Alertmanager { source: "am".into(), labels },
+        occurrence: "2026-01-01T00:00:00Z".parse().unwrap(),
+        note: None,
+        until: at + TimeDelta::minutes(15),
+        lapses: at + TimeDelta::hours(4),
+    };
+    let who = Actor { name: "maya".into(), verified: true };
+    let (what, subject, title) = (What::Asked { effect }, "am:f000".into(), "HighErrors".into());
+    store.append(Entry { id: 0, at, act: "a1".into(), subject, title, version: 0, who, what }, Some(0)).unwrap();
+    let output = support::run(home.path(), &["ack", "am:f000"]);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(1) && told.contains("acknowledged by maya"), "{told}");
+    let journal = store.entries_since(0).unwrap();
+    assert!(matches!(&journal[1].what, What::Ended { outcome: Outcome::Done { receipt: Some(_) } }) && journal.len() == 2, "{journal:#?}");
+    let book = home.alertmanager.book();
+    assert_eq!(book.standing().iter().map(|s| s.mark()).collect::<Vec<_>>(), ["a1"]);
 }

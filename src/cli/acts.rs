@@ -69,7 +69,10 @@ fn act(common: &Common, id: &str, verb: Verb, done: &str, as_json: bool) -> Resu
 
 fn act_with(setup: &Setup, id: &str, verb: Verb, done: &str, as_json: bool) -> Result<Code> {
     let (told, incident) = block_on(async {
-        let snapshot = engine::once(setup).await;
+        let mut snapshot = engine::once(setup).await;
+        if let Ok(incident) = find(&snapshot, id) {
+            snapshot = engine::look_after(setup, snapshot, &incident.id).await;
+        }
         match find(&snapshot, id) {
             Err(missing) => (missing, None),
             Ok(incident) => {

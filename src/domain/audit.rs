@@ -323,6 +323,8 @@ pub struct Thread {
     pub version: u64,
     /// The acknowledgement in force, if any.
     pub ack: Option<Ack>,
+    /// When that acknowledgement was delivered: a list made before does not show it.
+    pub delivered_at: Option<DateTime<Utc>>,
     /// An acknowledgement that lapsed, and when: to be said aloud until somebody takes it again.
     pub lapsed: Option<(Actor, DateTime<Utc>)>,
     /// Acts without a good end yet: the effect, who asked, when, and the last word on it.
@@ -360,7 +362,7 @@ impl Thread {
                 let open = Open { effect: effect.clone(), who: entry.who.clone(), at: entry.at, title: entry.title.clone(), outcome: None };
                 self.open.insert(entry.act.clone(), open);
                 if let Effect::Acknowledge { target, occurrence, note, until, lapses } = effect {
-                    self.lapsed = None;
+                    (self.lapsed, self.delivered_at) = (None, None);
                     self.ack = Some(Ack {
                         act: Some(entry.act.clone()),
                         by: entry.who.clone(),
@@ -376,7 +378,7 @@ impl Thread {
                     });
                 }
             }
-            What::Ended { outcome } => self.end(&entry.act, outcome),
+            What::Ended { outcome } => self.end(entry, outcome),
         }
     }
 
@@ -385,7 +387,8 @@ impl Thread {
         self.open.values().any(|open| matches!(&open.effect, Effect::Extend { ack, .. } if ack == held))
     }
 
-    fn end(&mut self, act: &ActId, outcome: &Outcome) {
+    fn end(&mut self, entry: &Entry, outcome: &Outcome) {
+        let act = &entry.act;
         let Some(open) = self.open.get_mut(act) else { return };
         open.outcome = Some(outcome.clone());
         let effect = open.effect.clone();
@@ -397,6 +400,7 @@ impl Thread {
             Effect::Acknowledge { .. } => {
                 if let Some(ack) = self.ack.as_mut().filter(|a| a.act.as_ref() == Some(act)) {
                     settle(ack, outcome);
+                    self.delivered_at = done.then_some(entry.at);
                 }
             }
             Effect::Extend { until, ack, .. } if done => {

@@ -179,12 +179,41 @@ async fn poll_all(setup: &Setup, mut snapshot: Snapshot, lease: Option<(&Arc<Sto
     snapshot
 }
 
+/// How long a command may hold the lease while it looks after acts.
+const LOOKING_AFTER: Duration = Duration::from_secs(30);
+
+/// Bring the acts on an incident to an end that their process has left without one, before somebody decides on what the journal says of
+/// it: for commands, where there may be no cockpit to do it. Does nothing while somebody else has the lease: then they do.
+pub async fn look_after(setup: &Setup, snapshot: Snapshot, subject: &IncidentId) -> Snapshot {
+    let Some((store, acting)) = setup.store.as_ref().zip(acting(setup)).filter(|_| !setup.plan.read_only) else { return snapshot };
+    let now = setup.clock.now();
+    let left: Vec<Chore> = snapshot.threads.get(subject).into_iter().flat_map(|thread| perform::abandoned(subject, thread, now)).collect();
+    if left.is_empty() {
+        return snapshot;
+    }
+    let Ok(Lease::Ours { epoch }) = store.try_lease(&setup.holder, now, LOOKING_AFTER) else { return snapshot };
+    for chore in left {
+        if let Chore::Again(asked) = chore {
+            acting.carry_out(&asked, true, setup.clock.now()).await;
+        }
+    }
+    drop(store.release(&setup.holder, epoch));
+    let newest = snapshot.latest.last().map_or(0, |e| e.id);
+    let news = Event::Journal(store.entries_since(newest).unwrap_or_default());
+    fold(&snapshot, &setup.plan, news, setup.clock.now())
+}
+
+/// What acts need; `None` without a store.
+fn acting(setup: &Setup) -> Option<Acting> {
+    let store = setup.store.clone()?;
+    Some(Acting { plan: Arc::clone(&setup.plan), sources: setup.sources.clone(), store, me: setup.me.clone() })
+}
+
 /// Do one act and see it through: for commands.
 pub async fn act_once(setup: &Setup, snapshot: &Snapshot, act: &Act) -> Result<Outcome, perform::Refusal> {
-    let Some(store) = &setup.store else {
+    let Some(acting) = acting(setup) else {
         return Err(perform::Refusal::NoJournal(setup.state.trouble.as_ref().map(ToString::to_string).unwrap_or_default()));
     };
-    let acting = Acting { plan: Arc::clone(&setup.plan), sources: setup.sources.clone(), store: Arc::clone(store), me: setup.me.clone() };
     let now = setup.clock.now();
     let entry = acting.decide(snapshot, act, &perform::act_id(now, random_bits()), now)?;
     let asked = acting.ask_patiently(entry, act.seen).await?;
@@ -644,8 +673,7 @@ impl Core {
     // ---- acting
 
     fn acting(&self) -> Option<Acting> {
-        let store = self.setup.store.clone()?;
-        Some(Acting { plan: Arc::clone(&self.setup.plan), sources: self.setup.sources.clone(), store, me: self.setup.me.clone() })
+        acting(&self.setup)
     }
 
     fn request(&mut self, request: Request, done: &mpsc::UnboundedSender<Ended>) {

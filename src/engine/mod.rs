@@ -16,7 +16,7 @@ mod poller;
 mod schedule;
 
 pub use clock::Clock;
-pub use engine::{Running, Setup, act_once, once, start};
+pub use engine::{Running, Setup, act_once, look_after, once, start};
 pub use fold::fold;
 pub use ledger::{Growth, Ledger, counted, past};
 pub use perform::{Acting, Chore, Missing, Refusal, act_id, chores};

@@ -316,7 +316,8 @@ pub enum Chore {
     Again(Box<Entry>),
 }
 
-fn abandoned<'a>(subject: &'a IncidentId, thread: &'a Thread, now: DateTime<Utc>) -> impl Iterator<Item = Chore> + 'a {
+/// The acts on a subject that have been without a good end for so long that somebody else looks after them.
+pub fn abandoned<'a>(subject: &'a IncidentId, thread: &'a Thread, now: DateTime<Utc>) -> impl Iterator<Item = Chore> + 'a {
     thread.open.iter().filter_map(move |(act, open)| {
         let wait = if open.outcome.is_some() { RETRY } else { ABANDONED };
         let what = What::Asked { effect: open.effect.clone() };
