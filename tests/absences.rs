@@ -15,11 +15,16 @@ use std::{
     time::SystemTime,
 };
 
+use burnwatch::engine::Clock;
+use chrono::TimeDelta;
 use serde_json::{Value, json};
 use support::{
+    cockpit::Cockpit,
     configure,
     fake::{Fake, Say},
-    poll, row, run, status,
+    poll, row, run,
+    shop::Shop,
+    status,
 };
 use tempfile::TempDir;
 
@@ -175,4 +180,15 @@ fn a_heartbeat_that_is_not_heard_makes_the_verdict_unknown_and_is_never_an_incid
     assert!(text.starts_with("unknown ") && text.contains("heartbeat"), "{text}");
     beats.store(true, Ordering::Relaxed);
     assert_eq!(look(), (json!("ok"), Some(0), json!("fresh"), Value::Null));
+}
+
+#[test]
+fn an_alert_that_burned_before_anyone_looked_is_as_old_as_the_store_tells() {
+    let home = TempDir::new().unwrap();
+    let shop = Shop::unseen(home.path());
+    let mut cockpit = Cockpit::start(&shop.config, Clock::system());
+    let told = cockpit.wait_for("a page with an age", |s| s.incidents.iter().any(|i| i.severity.pages() && i.since.is_some()));
+    let since = told.incidents[0].since.unwrap();
+    let ago = shop.fleet.started_at() - since;
+    assert!(TimeDelta::minutes(10) < ago && ago <= TimeDelta::minutes(20), "{ago}");
 }

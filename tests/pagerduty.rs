@@ -24,7 +24,7 @@ impl Home {
     /// The config in which the one who runs the tests is `who`: by login where the system vouches for it, by `--as` where it does not.
     fn config(&self, who: &str) -> PathBuf {
         let file = self.folder.path().join("burnwatch.toml");
-        let (folder, url, more, login) = (self.folder.path().display(), &self.url, self.more, login());
+        let (folder, url, more, login) = (self.folder.path().display(), &self.url, self.more, support::login());
         let mut text = format!(
             r#"
 [cockpit]
@@ -69,13 +69,6 @@ token = "{KEY}"
         assert_eq!(all.len(), 1, "{status:#}");
         all[0].clone()
     }
-}
-
-/// The login by which the program knows the one who runs the tests.
-fn login() -> String {
-    let vouched = fs::read_to_string("/proc/self/loginuid").ok().and_then(|s| s.trim().parse().ok()).filter(|uid| *uid != u32::MAX);
-    let uid = vouched.unwrap_or_else(|| rustix::process::getuid().as_raw());
-    uzers::get_user_by_uid(uid).map_or_else(|| format!("uid {uid}"), |u| u.name().to_string_lossy().into_owned())
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -215,13 +208,32 @@ fn an_ack_that_races_a_resolve_never_reopens() {
             }
         }));
         let home = Home::new(&server, "");
-        let outcome = home.json(&["ack", &format!("pd:{id}"), "--json"]);
-        assert_eq!(outcome["outcome"], "failed", "{outcome}");
+        let output = home.run(&["ack", &format!("pd:{id}"), "--json"]);
+        let outcome: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((outcome["outcome"].as_str(), output.status.code()), (Some("failed"), Some(1)), "{outcome}");
         assert!(outcome["why"].as_str().unwrap().contains("Tom Okafor resolved it first"), "{outcome}");
         assert_eq!(server.status(&id), "resolved");
         assert_eq!(home.json(&["status", "--json"])["incidents"].as_array().unwrap().len(), 0);
         assert_eq!(server.status(&id), "resolved");
     }
+}
+
+/// It ended with 2, as if it could not be told.
+#[test]
+fn an_ack_that_another_was_faster_with_is_a_no_that_names_them() {
+    let server = PagerDuty::start();
+    let id = server.account().open("x");
+    let theirs = id.clone();
+    server.account().before = Some(Box::new(move |account, asked| {
+        if asked.line() == format!("GET /incidents/{theirs}") && account.incidents[0]["status"] == "triggered" {
+            account.acknowledge(&theirs, "tom@acme.example");
+        }
+    }));
+    let home = Home::new(&server, "");
+    let output = home.run(&["ack", &format!("pd:{id}")]);
+    let said = text(&output.stderr);
+    assert!(output.status.code() == Some(1) && said.contains("Tom Okafor acknowledged it first"), "{output:?}");
+    assert!(server.writes().is_empty());
 }
 
 #[test]

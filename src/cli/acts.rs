@@ -86,7 +86,10 @@ fn act_with(setup: &Setup, id: &str, verb: Verb, done: &str, as_json: bool) -> R
 
 fn decide_and_act(setup: &Setup, id: &str, verb: impl FnOnce(&Incident) -> Verb, done: &str, as_json: bool) -> Result<Code> {
     let (told, incident) = block_on(async {
-        let snapshot = engine::once(setup).await;
+        let mut snapshot = engine::once(setup).await;
+        if let Ok(incident) = find(&snapshot, id) {
+            snapshot = engine::look_after(setup, snapshot, &incident.id).await;
+        }
         match find(&snapshot, id) {
             Err(missing) => (missing, None),
             Ok(incident) => {
@@ -129,7 +132,11 @@ impl From<Result<Outcome, Refusal>> for Told {
     fn from(outcome: Result<Outcome, Refusal>) -> Self {
         match outcome {
             Ok(Outcome::Done { receipt }) => Self { code: Code::Yes, word: "done", why: None, receipt },
-            Ok(Outcome::Failed { why, .. }) => Self { code: Code::Unknown, word: "failed", why: Some(why.to_string()), receipt: None },
+            // What may still be delivered is neither done nor refused; whatever else failed is a no: somebody was first, or it may not be.
+            Ok(Outcome::Failed { why, retry }) => {
+                let code = if retry { Code::Unknown } else { Code::No };
+                Self { code, word: "failed", why: Some(why.to_string()), receipt: None }
+            }
             Ok(Outcome::Unknown { why }) => Self { code: Code::Unknown, word: "unknown", why: Some(why.to_string()), receipt: None },
             Err(refusal @ Refusal::NoJournal(_)) => Self::refused(Code::Unknown, refusal.to_string()),
             Err(refusal) => Self::refused(Code::No, refusal.to_string()),

@@ -378,10 +378,14 @@ pub struct Thread {
     pub version: u64,
     /// The acknowledgement in force, if any.
     pub ack: Option<Ack>,
+    /// When that acknowledgement was delivered: a list made before does not show it.
+    pub delivered_at: Option<DateTime<Utc>>,
     /// An acknowledgement that lapsed, and when: to be said aloud until somebody takes it again.
     pub lapsed: Option<(Actor, DateTime<Utc>)>,
     /// Acts without a good end yet: the effect, who asked, when, and the last word on it.
     pub open: BTreeMap<ActId, Open>,
+    /// An acknowledgement that was given back while its silence was being extended, and where: the extension may have made another.
+    pub stray: Option<(ActId, Target)>,
 }
 
 /// An act without a good end yet.
@@ -405,10 +409,15 @@ impl Thread {
         self.version = self.version.max(entry.version);
         match &entry.what {
             What::Asked { effect } => {
+                if let Effect::Release { ack, target, .. } = effect
+                    && self.is_extending(ack)
+                {
+                    self.stray = Some((ack.clone(), target.clone()));
+                }
                 let open = Open { effect: effect.clone(), who: entry.who.clone(), at: entry.at, title: entry.title.clone(), outcome: None };
                 self.open.insert(entry.act.clone(), open);
                 if let Effect::Acknowledge { target, occurrence, note, until, lapses } = effect {
-                    self.lapsed = None;
+                    (self.lapsed, self.delivered_at) = (None, None);
                     self.ack = Some(Ack {
                         act: Some(entry.act.clone()),
                         by: entry.who.clone(),
@@ -424,11 +433,17 @@ impl Thread {
                     });
                 }
             }
-            What::Ended { outcome } => self.end(&entry.act, outcome),
+            What::Ended { outcome } => self.end(entry, outcome),
         }
     }
 
-    fn end(&mut self, act: &ActId, outcome: &Outcome) {
+    /// Whether an extension of this acknowledgement's silence is under way.
+    fn is_extending(&self, held: &ActId) -> bool {
+        self.open.values().any(|open| matches!(&open.effect, Effect::Extend { ack, .. } if ack == held))
+    }
+
+    fn end(&mut self, entry: &Entry, outcome: &Outcome) {
+        let act = &entry.act;
         let Some(open) = self.open.get_mut(act) else { return };
         open.outcome = Some(outcome.clone());
         let (effect, who, at) = (open.effect.clone(), open.who.clone(), open.at);
@@ -440,6 +455,7 @@ impl Thread {
             Effect::Acknowledge { .. } => {
                 if let Some(ack) = self.ack.as_mut().filter(|a| a.act.as_ref() == Some(act)) {
                     settle(ack, outcome);
+                    self.delivered_at = done.then_some(entry.at);
                 }
             }
             Effect::TakeOver { target, occurrence, note, until, lapses, .. } if done => {
@@ -468,7 +484,11 @@ impl Thread {
                     }
                 }
             }
-            Effect::Release { ack, .. } if done => {
+            Effect::Release { ack, silence, .. } if done => {
+                // Without an id it has looked for whatever there was.
+                if silence.is_none() && !self.is_extending(&ack) {
+                    self.stray.take_if(|(stray, _)| *stray == ack);
+                }
                 if self.ack.as_ref().is_some_and(|a| a.act.as_ref() == Some(&ack)) {
                     self.ack = None;
                 }

@@ -40,6 +40,13 @@ impl Grade {
             Self::Ticket => "ticket",
         }
     }
+    /// How far back, and how finely, the beginning of an alert is looked for.
+    pub const fn look_back(self) -> (Window, Window) {
+        match self {
+            Self::Page => (Window::hours(6), Window::minutes(1)),
+            Self::Ticket => (Window::days(3), Window::minutes(10)),
+        }
+    }
 }
 
 /// One multiwindow burn-rate rule: fires while the burn over both windows is above the factor.

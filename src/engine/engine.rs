@@ -23,8 +23,8 @@ use super::{
     fold::fold,
     ledger::{self, Ledger},
     perform::{self, Acting, Chore, Missing},
-    poller::{Polled, Poller, is_raw, poll_once, random_bits},
-    schedule::Interest,
+    poller::{LONGEST_PAUSE, Polled, Poller, is_raw, poll_once, random_bits},
+    schedule::{self, Answered, Interest},
 };
 use crate::{
     domain::{
@@ -40,6 +40,9 @@ const JOURNAL_TAIL: u32 = 5_000;
 
 /// How long buckets and readings are kept: the longest period there is, and some.
 const KEEP: Duration = Duration::from_hours(24 * 100);
+
+/// How long after a refusal burnwatch leaves an incident alone.
+const AFTER_REFUSAL: TimeDelta = TimeDelta::minutes(2);
 
 /// All that the engine works with.
 #[derive(Clone, Debug)]
@@ -129,48 +132,101 @@ fn remembered(setup: &Setup, store: &Store) -> (Snapshot, u64) {
     (snapshot, seq)
 }
 
-/// One look for a command: fresh readings of the store if somebody polls, else one poll of everything.
+/// Between two looks at what another process is just asking the sources.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// One look for a command: fresh readings of the store if somebody polls, else one poll of everything. If somebody else is just at their
+/// first poll it waits for that, or for the lease.
 pub async fn once(setup: &Setup) -> Snapshot {
-    let mut snapshot = first(setup);
-    let mut epoch = None;
-    let mut ledger = Ledger::default();
-    if let Some(store) = &setup.store {
-        snapshot = remembered(setup, store).0;
-        match store.try_lease(&setup.holder, setup.clock.now(), ttl(&setup.plan)) {
-            Ok(Lease::Ours { epoch: ours }) => epoch = Some(ours),
+    let Some(store) = &setup.store else { return poll_all(setup, first(setup), None).await };
+    let patience = Instant::now() + ttl(&setup.plan) + LOOK_AGAIN;
+    loop {
+        let mut snapshot = remembered(setup, store).0;
+        let now = setup.clock.now();
+        match store.try_lease(&setup.holder, now, ttl(&setup.plan)) {
+            Ok(Lease::Ours { epoch }) => return poll_all(setup, snapshot, Some((store, epoch))).await,
+            Ok(Lease::Theirs { .. }) if !asked_lately(&snapshot, &setup.plan, now) && Instant::now() < patience => {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
             Ok(Lease::Theirs { name, .. }) => {
                 snapshot.store.lease = LeaseView::Theirs(name);
-                return fold(&snapshot, &setup.plan, Event::Tick, setup.clock.now());
+                return fold(&snapshot, &setup.plan, Event::Tick, now);
             }
-            Err(error) => snapshot.store.trouble = Some(Text::from(error.to_string())),
+            Err(error) => {
+                snapshot.store.trouble = Some(Text::from(error.to_string()));
+                return poll_all(setup, snapshot, None).await;
+            }
         }
-        ledger = load_ledger(setup, store);
     }
+}
+
+/// Whether every source was asked as lately as one is that somebody polls; a failing one is asked more seldom.
+fn asked_lately(snapshot: &Snapshot, plan: &Plan, now: DateTime<Utc>) -> bool {
+    snapshot.sources.iter().all(|row| {
+        let Some(source) = plan.source(&row.name) else { return true };
+        let pause = if row.fault.is_some() { LONGEST_PAUSE + source.timeout } else { Duration::ZERO };
+        let limit = source.stale_after().max(pause);
+        row.last_poll.is_some_and(|at| (now - at).to_std().unwrap_or_default() <= limit)
+    })
+}
+
+/// Ask every source once; with the lease all is written down too, and the lease given back.
+async fn poll_all(setup: &Setup, mut snapshot: Snapshot, lease: Option<(&Arc<Store>, u64)>) -> Snapshot {
+    let mut ledger = setup.store.as_ref().map_or_else(Ledger::default, |store| load_ledger(setup, store));
     let rows = setup.sources.iter().filter_map(|s| Some((setup.plan.source(s.name())?, s)));
     let polls = rows.map(|(row, source)| async move { (row, source, poll_once(&setup.plan, row, source.as_ref(), &setup.clock).await) });
     for (row, source, readings) in futures::future::join_all(polls).await {
         for raw in readings {
             let (reading, growth) =
                 if is_raw(source.gives(), &raw) { grow(&mut ledger, setup, row, &raw, &|_, _| true) } else { (raw, None) };
-            if let (Some(store), Some(epoch)) = (&setup.store, epoch) {
+            if let Some((store, epoch)) = lease {
                 drop(write(store, epoch, &reading, growth.as_ref()));
             }
             snapshot = fold(&snapshot, &setup.plan, Event::Read(Arc::new(reading)), setup.clock.now());
         }
     }
-    if let (Some(store), Some(epoch)) = (&setup.store, epoch) {
+    if let Some((store, epoch)) = lease {
         drop(store.put_episodes(epoch, &snapshot.episodes.values().cloned().collect::<Vec<_>>()));
         drop(store.release(&setup.holder, epoch));
     }
     snapshot
 }
 
+/// How long a command may hold the lease while it looks after acts.
+const LOOKING_AFTER: Duration = Duration::from_secs(30);
+
+/// Bring the acts on an incident to an end that their process has left without one, before somebody decides on what the journal says of
+/// it: for commands, where there may be no cockpit to do it. Does nothing while somebody else has the lease: then they do.
+pub async fn look_after(setup: &Setup, snapshot: Snapshot, subject: &IncidentId) -> Snapshot {
+    let Some((store, acting)) = setup.store.as_ref().zip(acting(setup)).filter(|_| !setup.plan.read_only) else { return snapshot };
+    let now = setup.clock.now();
+    let left: Vec<Chore> = snapshot.threads.get(subject).into_iter().flat_map(|thread| perform::abandoned(subject, thread, now)).collect();
+    if left.is_empty() {
+        return snapshot;
+    }
+    let Ok(Lease::Ours { epoch }) = store.try_lease(&setup.holder, now, LOOKING_AFTER) else { return snapshot };
+    for chore in left {
+        if let Chore::Again(asked) = chore {
+            acting.carry_out(&asked, true, setup.clock.now()).await;
+        }
+    }
+    drop(store.release(&setup.holder, epoch));
+    let newest = snapshot.latest.last().map_or(0, |e| e.id);
+    let news = Event::Journal(store.entries_since(newest).unwrap_or_default());
+    fold(&snapshot, &setup.plan, news, setup.clock.now())
+}
+
+/// What acts need; `None` without a store.
+fn acting(setup: &Setup) -> Option<Acting> {
+    let store = setup.store.clone()?;
+    Some(Acting { plan: Arc::clone(&setup.plan), sources: setup.sources.clone(), store, me: setup.me.clone() })
+}
+
 /// Do one act and see it through: for commands.
 pub async fn act_once(setup: &Setup, snapshot: &Snapshot, act: &Act) -> Result<Outcome, perform::Refusal> {
-    let Some(store) = &setup.store else {
+    let Some(acting) = acting(setup) else {
         return Err(perform::Refusal::NoJournal(setup.state.trouble.as_ref().map(ToString::to_string).unwrap_or_default()));
     };
-    let acting = Acting { plan: Arc::clone(&setup.plan), sources: setup.sources.clone(), store: Arc::clone(store), me: setup.me.clone() };
     let now = setup.clock.now();
     let entry = acting.decide(snapshot, act, &perform::act_id(now, random_bits()), now)?;
     let asked = acting.ask_patiently(entry, act.seen).await?;
@@ -249,10 +305,14 @@ struct Core {
     visible: Vec<SloId>,
     written: BTreeMap<(SloId, Grade), Episode>,
     counted: HashMap<(crate::domain::DefinitionId, Window), DateTime<Utc>>,
+    /// What the ledger was asked.
+    answered: Answered,
     expiries: BTreeMap<SourceName, Instant>,
     missing: Missing,
     in_flight: HashSet<ActId>,
     tried: HashMap<ActId, DateTime<Utc>>,
+    /// When something that burnwatch did of itself to an incident was refused.
+    refused: HashMap<IncidentId, DateTime<Utc>>,
     toasts: u64,
     compacted: DateTime<Utc>,
     bench: Option<Instant>,
@@ -276,10 +336,12 @@ impl Core {
             visible: Vec::new(),
             written: BTreeMap::new(),
             counted: HashMap::new(),
+            answered: Answered::default(),
             expiries: BTreeMap::new(),
             missing: Missing::default(),
             in_flight: HashSet::new(),
             tried: HashMap::new(),
+            refused: HashMap::new(),
             toasts: 0,
             compacted,
             bench: None,
@@ -424,6 +486,10 @@ impl Core {
         if let Ok(entries) = store.entries_since(newest)
             && !entries.is_empty()
         {
+            // By whichever cockpit: it holds for whoever has the lease now.
+            let refusal = |e: &&Entry| matches!(&e.what, What::Ended { outcome: Outcome::Failed { retry: false, .. } });
+            let refused = entries.iter().filter(refusal).filter(|e| e.who == perform::itself());
+            self.refused.extend(refused.map(|e| (e.subject.clone(), e.at)));
             self.take(Event::Journal(entries));
         }
     }
@@ -527,13 +593,17 @@ impl Core {
                 let last = counted.get(&(d.clone(), w));
                 last.is_none_or(|last| at + slack - *last >= ledger_cadence(row, w))
             };
-            let (reading, growth) = grow(&mut self.ledger, &setup, row, &raw, &due);
+            let (mut reading, growth) = grow(&mut self.ledger, &setup, row, &raw, &due);
             for part in &reading.parts {
                 // A window in which nothing was found yet is looked at again next time: the first poll only sets the counters' marks.
                 let found = matches!(&part.outcome, Ok(crate::domain::Answer::Counts(rows)) if !rows.is_empty());
                 if let (true, crate::domain::Want::Counts { definition, window }) = (found, &part.want) {
                     self.counted.insert((definition.clone(), *window), at);
                 }
+            }
+            if let Some(want) = schedule::start(&setup.plan, row, &self.answered, &self.interest.borrow()) {
+                self.answered.note(&want, at);
+                reading.parts.push(ledger::began(&self.ledger, &setup.plan, want, at));
             }
             (reading, growth)
         } else {
@@ -619,8 +689,7 @@ impl Core {
     // ---- acting
 
     fn acting(&self) -> Option<Acting> {
-        let store = self.setup.store.clone()?;
-        Some(Acting { plan: Arc::clone(&self.setup.plan), sources: self.setup.sources.clone(), store, me: self.setup.me.clone() })
+        acting(&self.setup)
     }
 
     fn request(&mut self, request: Request, done: &mpsc::UnboundedSender<Ended>) {
@@ -702,10 +771,12 @@ impl Core {
             return;
         }
         let now = self.setup.clock.now();
+        self.refused.retain(|_, at| now - *at < AFTER_REFUSAL);
         let chores = perform::chores(&self.snapshot, &self.setup.plan, &mut self.missing, now);
         for chore in chores {
             let Some(acting) = self.acting() else { return };
             match chore {
+                Chore::New { subject, .. } if self.refused.contains_key(&subject) => {}
                 Chore::New { subject, title, seen, effect } => {
                     let id = perform::act_id(now, random_bits());
                     let what = What::Asked { effect };

@@ -15,8 +15,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
     domain::{
-        Answer, Counter, Definition, DefinitionId, EventCounts, Group, GroupCounts, History, Interval, Part, Plan, Points, Reading,
-        Scraped, SourcePlan, Text, Want, Window,
+        Answer, Counter, Definition, DefinitionId, EventCounts, Grade, Group, GroupCounts, History, Interval, Part, Plan, Points, Reading,
+        Rule, Scraped, SourcePlan, Text, Want, Window,
     },
     store::{Bucket, LastCounters},
 };
@@ -144,6 +144,29 @@ impl Ledger {
         self.groups.get(&definition.id).into_iter().flatten().map(|(group, spans)| (group.clone(), points(spans))).collect()
     }
 
+    /// Since when an alert that fires at `at` has done so, as its look-back tells; `None` if it fires as far back as buckets, or that, go.
+    pub fn start(&self, definition: &Definition, group: &Group, grade: Grade, at: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let spans = self.groups.get(&definition.id)?.get(group)?;
+        let objective = definition.objective_of(group);
+        let fires = |rule: &Rule, at: DateTime<Utc>| {
+            let over = |window: Window| sum(spans, &window.until(at)).map(|s| s.counts);
+            let (long, short) = (over(rule.long)?, over(rule.short)?);
+            let fires = rule.fires(long.burn_rate(objective), short.burn_rate(objective));
+            Some(short.total >= definition.min_events && fires == Some(true))
+        };
+        let (back, step) = grade.look_back();
+        let mut since = at;
+        for time in std::iter::successors(Some(at), |time| Some(*time - step.delta())).take_while(|time| at - *time <= back.delta()) {
+            let said: Vec<_> = definition.rules_of(grade).map(|rule| fires(rule, time)).collect();
+            match (said.contains(&Some(true)), said.contains(&None)) {
+                (true, _) => since = time,
+                (false, true) => return None,
+                (false, false) => return Some(since),
+            }
+        }
+        None
+    }
+
     /// Forget what lies before `before`; without a store nothing else bounds the ledger.
     pub fn forget(&mut self, before: DateTime<Utc>) {
         for groups in self.groups.values_mut() {
@@ -264,6 +287,15 @@ pub fn counted(ledger: &Ledger, plan: &Plan, raw: &Reading, growth: &Growth, due
     Reading { parts, ..raw.clone() }
 }
 
+/// The answer to a question for the beginning of an episode.
+pub fn began(ledger: &Ledger, plan: &Plan, want: Want, at: DateTime<Utc>) -> Part {
+    let since = match &want {
+        Want::Start { definition, group, grade } => plan.definition(definition).and_then(|d| ledger.start(d, group, *grade, at)),
+        _ => None,
+    };
+    Part { want, as_of: at, outcome: Ok(Answer::Start(since)), partial: None }
+}
+
 /// The sparklines' past out of the ledger, as a reading.
 pub fn past(ledger: &Ledger, plan: &Plan, source: &SourcePlan, at: DateTime<Utc>) -> Reading {
     let step = Window::minutes(5);
@@ -278,54 +310,16 @@ pub fn past(ledger: &Ledger, plan: &Plan, source: &SourcePlan, at: DateTime<Utc>
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-    use crate::domain::{AckPolicy, Lane, Objective, Selector, Side, Sli, Untrusted, workbook};
-
-    fn at(secs: i64) -> DateTime<Utc> {
-        DateTime::from_timestamp(1_800_000_000 + secs, 0).unwrap()
-    }
+    use crate::{
+        domain::{Lane, Untrusted},
+        engine::fixture::{self, at},
+    };
 
     fn plan() -> Plan {
-        let selector = |text: &str| text.parse::<Selector>().unwrap();
-        let period = Window::days(30);
-        let definition = Definition {
-            id: "availability".into(),
-            name: "availability".into(),
-            source: "shop".into(),
-            by: vec!["service".into()],
-            service: None,
-            objective: Objective::new(0.999).unwrap(),
-            overrides: BTreeMap::new(),
-            period,
-            sli: Sli { part: Side::Bad, selector: selector("r{c=\"5\"}"), total: selector("r"), missing_is_zero: true },
-            rules: workbook(period),
-            min_events: 0.0,
-            qualified: false,
-        };
-        let every = Duration::from_secs(5);
-        let source = SourcePlan {
-            name: "shop".into(),
-            kind: "scrape",
-            every,
-            timeout: every,
-            timeout_long: every,
-            ack_for: every,
-            heartbeat: false,
-            scrape_interval: every,
-            insecure: false,
-        };
-        Plan {
-            name: "test".into(),
-            time_zone: chrono_tz::UTC,
-            sources: vec![source],
-            definitions: vec![Arc::new(definition)],
-            services: BTreeMap::new(),
-            people: Vec::new(),
-            ack: AckPolicy { max: every },
-            read_only: false,
-        }
+        let source = fixture::source("shop", "scrape", 5);
+        let source = SourcePlan { scrape_interval: source.every, ..source };
+        fixture::plan(vec![source], vec![fixture::availability("shop", Window::days(30))])
     }
 
     fn group() -> Group {
@@ -378,6 +372,24 @@ mod tests {
         let (cut, whole) = (over(Window::minutes(30)), over(Window::hours(2)));
         assert!(cut.partial && (cut.counts.unwrap().total - 1_800.0).abs() < 1e-9);
         assert!(!whole.partial && (whole.counts.unwrap().total - 3_600.0).abs() < 1e-9);
+    }
+
+    /// An SLO that burned already at a store's first look had no age, though the buckets told.
+    #[test]
+    fn the_beginning_of_an_alert_is_told_by_the_buckets_as_far_as_they_go() {
+        let minutes = |n: i64| n * 60;
+        // A hundred requests a minute; from minute 120 on all of them fail.
+        let bad = |n: i64| 100.0 * (n - 120).max(0) as f64;
+        let polls =
+            |from: i64| (from..=150).map(|n| scrape(minutes(n), &[("ok", 100.0 * n as f64 - bad(n)), ("bad", bad(n))])).collect::<Vec<_>>();
+        let (definition, group, now) = (plan().definitions[0].clone(), group(), at(minutes(150)));
+        let (ledger, _) = grown(&polls(0));
+        // Over an hour 14.4 times the budget is one failed request in 70: in the first minute all are too many.
+        assert_eq!(ledger.start(&definition, &group, Grade::Page, now), Some(at(minutes(121))));
+        // Where nobody looked before it burned, and where nothing burns.
+        assert_eq!(grown(&polls(125)).0.start(&definition, &group, Grade::Page, now), None);
+        let elsewhere = Group(vec![Untrusted::new("cart")]);
+        assert_eq!(ledger.start(&definition, &elsewhere, Grade::Page, now), None);
     }
 
     #[test]

@@ -7,6 +7,8 @@
 mod clock;
 #[allow(clippy::module_inception)]
 mod engine;
+#[cfg(test)]
+mod fixture;
 mod fold;
 mod ledger;
 mod perform;
@@ -14,7 +16,7 @@ mod poller;
 mod schedule;
 
 pub use clock::Clock;
-pub use engine::{Opened, Running, Setup, act_once, once, start};
+pub use engine::{Opened, Running, Setup, act_once, look_after, once, start};
 pub use fold::fold;
 pub use ledger::{Growth, Ledger, counted, past};
 pub use perform::{Acting, Chore, Missing, Refusal, act_id, chores};

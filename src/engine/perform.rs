@@ -214,6 +214,8 @@ impl Acting {
 
     /// Write the intent down. `seen` is the version of the thread that its author saw.
     pub fn ask(&self, entry: Entry, seen: u64) -> Result<Entry, Refusal> {
+        let verb = if let What::Asked { effect } = &entry.what { effect.verb() } else { "end" };
+        tracing::info!(act = %entry.act, subject = %entry.subject, who = %entry.who, seen, verb, "asks");
         self.store.append(entry, Some(seen)).map_err(|error| match error {
             JournalError::Conflict { first } => Refusal::Late {
                 title: first.title.clone(),
@@ -244,6 +246,7 @@ impl Acting {
     pub async fn carry_out(&self, asked: &Entry, look_first: bool, now: DateTime<Utc>) -> Option<Entry> {
         let What::Asked { effect } = &asked.what else { return None };
         let outcome = self.outcome(asked, effect, look_first, now).await;
+        tracing::info!(act = %asked.act, subject = %asked.subject, ?outcome, "ended");
         let ended = entry(&asked.act, asked.subject.clone(), asked.title.clone(), asked.who.clone(), What::Ended { outcome }, now);
         self.store.append(ended, None).ok()
     }
@@ -328,21 +331,38 @@ pub fn chores(snapshot: &Snapshot, plan: &Plan, missing: &mut Missing, now: Date
     missing.0.retain(|id, _| snapshot.incident(id).is_none());
     for (subject, thread) in &snapshot.threads {
         chores.extend(abandoned(subject, thread, now));
-        let Some(ack) = thread.ack.as_ref().filter(|a| a.delivery == Delivery::Done) else { continue };
         // An act on this subject is under way: wait for its end.
         if !thread.open.is_empty() {
             continue;
         }
-        let title =
-            snapshot.latest.iter().rev().find(|e| e.subject == *subject).map_or_else(|| Text::from(subject.as_str()), |e| e.title.clone());
-        let chore = |effect| Chore::New { subject: subject.clone(), title: title.clone(), seen: thread.version, effect };
-        match snapshot.incident(subject).filter(|i| Some(i.occurrence()) == ack.occurrence) {
-            Some(incident) => chores.extend(extension(ack, incident, plan, now).map(chore)),
-            None if gone(snapshot, subject, ack, missing, now) => chores.push(chore(release(ack, Release::Cleared))),
-            None => {}
+        if let Some(effect) = upkeep(snapshot, plan, missing, subject, thread, now) {
+            let of_it = snapshot.latest.iter().rev().find(|e| e.subject == *subject);
+            let title = of_it.map_or_else(|| Text::from(subject.as_str()), |e| e.title.clone());
+            chores.push(Chore::New { subject: subject.clone(), title, seen: thread.version, effect });
         }
     }
     chores
+}
+
+/// What is due on a thread on which nothing is under way.
+fn upkeep(
+    snapshot: &Snapshot,
+    plan: &Plan,
+    missing: &mut Missing,
+    subject: &IncidentId,
+    thread: &Thread,
+    now: DateTime<Utc>,
+) -> Option<Effect> {
+    if let Some((ack, target)) = thread.stray.clone() {
+        return Some(Effect::Release { target, silence: None, ack, why: Release::Cleared });
+    }
+    let ack = thread.ack.as_ref().filter(|a| a.delivery == Delivery::Done)?;
+    match snapshot.incident(subject).filter(|i| Some(i.occurrence()) == ack.occurrence) {
+        // One whose silence somebody else has ended is nobody's.
+        Some(incident) if incident.ack.as_ref().is_some_and(|shown| shown.act == ack.act) => extension(ack, incident, plan, now),
+        Some(_) => None,
+        None => gone(snapshot, subject, ack, missing, now).then(|| release(ack, Release::Cleared)),
+    }
 }
 
 /// Something the lease holder does of itself.
@@ -363,7 +383,8 @@ pub enum Chore {
     Again(Box<Entry>),
 }
 
-fn abandoned<'a>(subject: &'a IncidentId, thread: &'a Thread, now: DateTime<Utc>) -> impl Iterator<Item = Chore> + 'a {
+/// The acts on a subject that have been without a good end for so long that somebody else looks after them.
+pub fn abandoned<'a>(subject: &'a IncidentId, thread: &'a Thread, now: DateTime<Utc>) -> impl Iterator<Item = Chore> + 'a {
     thread.open.iter().filter_map(move |(act, open)| {
         let wait = if open.outcome.is_some() { RETRY } else { ABANDONED };
         let what = What::Asked { effect: open.effect.clone() };

@@ -147,7 +147,6 @@ pub fn is_raw(gives: Gives, reading: &Reading) -> bool {
 #[cfg(test)]
 mod tests {
     use std::{
-        collections::BTreeMap,
         sync::Mutex,
         sync::atomic::{AtomicBool, AtomicU32, Ordering},
     };
@@ -156,7 +155,10 @@ mod tests {
     use chrono::{DateTime, Utc};
 
     use super::*;
-    use crate::domain::{AckPolicy, Ask, Fault, Part, SourceName};
+    use crate::{
+        domain::{Ask, Fault, Part, SourceName, Window},
+        engine::fixture,
+    };
 
     /// A source that counts its polls and fails while told to.
     #[derive(Debug)]
@@ -201,28 +203,8 @@ mod tests {
     }
 
     fn rig_of(fails: bool, retry_after: Option<u64>, gives: Gives, lane: Lane) -> Rig {
-        let secs = Duration::from_secs;
-        let row = SourcePlan {
-            name: "am".into(),
-            kind: "alertmanager",
-            every: secs(15),
-            timeout: secs(5),
-            timeout_long: secs(60),
-            ack_for: secs(900),
-            heartbeat: false,
-            scrape_interval: secs(60),
-            insecure: false,
-        };
-        let plan = Plan {
-            name: "test".into(),
-            time_zone: chrono_tz::UTC,
-            sources: vec![row.clone()],
-            definitions: crate::engine::schedule::tests::plan().definitions.iter().map(|d| named(d, &row.name)).collect(),
-            services: BTreeMap::new(),
-            people: Vec::new(),
-            ack: AckPolicy { max: secs(1) },
-            read_only: false,
-        };
+        let row = fixture::source("am", "alertmanager", 15);
+        let plan = fixture::plan(vec![row.clone()], vec![fixture::availability("am", Window::days(30))]);
         let source = Arc::new(Fake {
             name: "am".into(),
             polls: AtomicU32::new(0),
@@ -248,10 +230,6 @@ mod tests {
         };
         tokio::spawn(poller.run());
         Rig { source, polls, polled, interest, _keep: refresh }
-    }
-
-    fn named(definition: &crate::domain::Definition, source: &SourceName) -> Arc<crate::domain::Definition> {
-        Arc::new(crate::domain::Definition { source: source.clone(), ..definition.clone() })
     }
 
     #[tokio::test(start_paused = true)]

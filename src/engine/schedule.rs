@@ -130,13 +130,17 @@ fn metrics(plan: &Plan, source: &SourcePlan, answered: &Answered, interest: &Int
         wants.extend(due.map(|window| Want::Counts { definition: definition.id.clone(), window }));
         wants.extend(past(definition, answered, interest, at));
     }
-    let starts = interest.starts.iter().filter(|(d, g, grade)| {
+    wants.extend(start(plan, source, answered, interest));
+    wants
+}
+
+/// The next beginning of an episode to be found out. One at a time: each takes a look at hours or days.
+pub fn start(plan: &Plan, source: &SourcePlan, answered: &Answered, interest: &Interest) -> Option<Want> {
+    let due = interest.starts.iter().find(|(d, g, grade)| {
         let ours = plan.definition(d).is_some_and(|d| d.source == source.name);
         ours && !answered.0.contains_key(&Key::Start(d.clone(), g.clone(), *grade))
     });
-    // One at a time: each is a range query of its own.
-    wants.extend(starts.take(1).map(|(d, g, grade)| Want::Start { definition: d.clone(), group: g.clone(), grade: *grade }));
-    wants
+    due.map(|(d, g, grade)| Want::Start { definition: d.clone(), group: g.clone(), grade: *grade })
 }
 
 fn past(definition: &Arc<Definition>, answered: &Answered, interest: &Interest, at: DateTime<Utc>) -> Option<Want> {
@@ -150,52 +154,14 @@ fn past(definition: &Arc<Definition>, answered: &Answered, interest: &Interest, 
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use std::{collections::BTreeMap, time::Duration};
+mod tests {
+    use std::collections::BTreeMap;
 
     use super::*;
-    use crate::domain::{AckPolicy, Objective, Selector, Side, Sli, Untrusted, workbook};
+    use crate::{domain::Untrusted, engine::fixture};
 
-    pub fn plan() -> Plan {
-        let selector = |text: &str| text.parse::<Selector>().unwrap();
-        let period = Window::days(30);
-        let sli = Sli { part: Side::Good, selector: selector("g"), total: selector("t"), missing_is_zero: false };
-        let definition = Definition {
-            id: "availability".into(),
-            name: "availability".into(),
-            source: "prom".into(),
-            by: vec!["service".into()],
-            service: None,
-            objective: Objective::new(0.999).unwrap(),
-            overrides: BTreeMap::new(),
-            period,
-            sli,
-            rules: workbook(period),
-            min_events: 0.0,
-            qualified: false,
-        };
-        let secs = Duration::from_secs;
-        let source = SourcePlan {
-            name: "prom".into(),
-            kind: "prometheus",
-            every: secs(15),
-            timeout: secs(5),
-            timeout_long: secs(60),
-            ack_for: secs(900),
-            heartbeat: false,
-            scrape_interval: secs(60),
-            insecure: false,
-        };
-        Plan {
-            name: "test".into(),
-            time_zone: chrono_tz::UTC,
-            sources: vec![source],
-            definitions: vec![Arc::new(definition)],
-            services: BTreeMap::new(),
-            people: Vec::new(),
-            ack: AckPolicy { max: secs(1) },
-            read_only: false,
-        }
+    fn plan() -> Plan {
+        fixture::plan(vec![fixture::source("prom", "prometheus", 15)], vec![fixture::availability("prom", Window::days(30))])
     }
 
     /// Windows asked in `minutes` of polling every 15 s, and how often each.

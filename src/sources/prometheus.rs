@@ -191,12 +191,9 @@ fn aligned(from: DateTime<Utc>, to: DateTime<Utc>, step: Window) -> Interval {
     Interval { from: from.max(to - step.delta() * MOST_POINTS).min(to), to }
 }
 
-/// How far and how finely to look for a start: a page's within six hours, a ticket's within three days; up to this very instant.
+/// How far and how finely to look for a start; up to this very instant.
 fn look_back(grade: Grade, now: DateTime<Utc>) -> Grid {
-    let (back, step) = match grade {
-        Grade::Page => (Window::hours(6), Window::minutes(1)),
-        Grade::Ticket => (Window::days(3), Window::minutes(10)),
-    };
+    let (back, step) = grade.look_back();
     Grid { span: back.until(now), step }
 }
 

@@ -12,6 +12,8 @@
     reason = "a test that cannot go on ends here"
 )]
 
+pub mod alertmanager;
+pub mod cockpit;
 pub mod exporter;
 pub mod fake;
 pub mod http;
@@ -88,6 +90,13 @@ pub fn row<'a>(status: &'a serde_json::Value, list: &str, key: &str, value: &str
     let found: Vec<_> = rows.iter().filter(|row| row[key] == value).collect();
     assert_eq!(found.len(), 1, "{list} with {key} = {value} in {status:#}");
     found[0]
+}
+
+/// The login by which the program knows the one who runs the tests.
+pub fn login() -> String {
+    let vouched = fs::read_to_string("/proc/self/loginuid").ok().and_then(|s| s.trim().parse().ok()).filter(|uid| *uid != u32::MAX);
+    let uid = vouched.unwrap_or_else(|| rustix::process::getuid().as_raw());
+    uzers::get_user_by_uid(uid).map_or_else(|| format!("uid {uid}"), |u| u.name().to_string_lossy().into_owned())
 }
 
 /// The environment of the program under test.

@@ -1,7 +1,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::*;
-use crate::domain::AckPolicy;
+use crate::engine::fixture;
 
 /// Cockpits on one store, at a time that a test sets.
 struct Rig {
@@ -17,16 +17,7 @@ impl Rig {
     fn cockpit(&self, id: &str) -> Core {
         let secs = Arc::clone(&self.secs);
         let clock = Clock::of(move || DateTime::from_timestamp(1_800_000_000 + secs.load(Ordering::Relaxed), 0).unwrap());
-        let plan = Plan {
-            name: "test".into(),
-            time_zone: chrono_tz::UTC,
-            sources: Vec::new(),
-            definitions: Vec::new(),
-            services: BTreeMap::new(),
-            people: Vec::new(),
-            ack: AckPolicy { max: Duration::from_secs(1) },
-            read_only: false,
-        };
+        let plan = fixture::plan(Vec::new(), Vec::new());
         let store = Arc::new(Store::open(&self.folder.path().join("store")).unwrap());
         let setup = Setup {
             plan: Arc::new(plan),

@@ -12,7 +12,7 @@ use crate::domain::{
     Origin, Plan, Severity, Silence, SloId, SloRow, Snapshot, SourceName, SourceRow, Status, Target, Text, Thread, Untrusted, spoken,
 };
 
-/// How long after an acknowledgement its silence may be missing from what the Alertmanager lists.
+/// How long after an acknowledgement was delivered its silence may be missing from what the Alertmanager lists.
 const SILENCE_GRACE: TimeDelta = TimeDelta::seconds(30);
 
 /// All open incidents, worst first.
@@ -74,7 +74,10 @@ fn of_alert(
         .partition(|s| s.comment.as_str().starts_with(ACK_PREFIX));
     let unlisted = alert.silenced_by.len() > acks.len() + others.len();
     let answered = snapshot.source(source).and_then(|s| s.last_success);
-    let held = thread.and_then(|t| ours(t, alert.starts_at, now)).filter(|ack| carried(ack, alerts, answered));
+    let held = thread.and_then(|t| ours(t, alert.starts_at, now)).filter(|ack| {
+        let delivered = thread.and_then(|t| t.delivered_at).unwrap_or(ack.at);
+        answered.is_none_or(|at| at < delivered + SILENCE_GRACE) || carried(ack, alerts)
+    });
     let listed = |ack: &Ack| ack.silence.as_ref().and_then(|id| silences.get(id.as_str()));
     let ack = held.map(|mut ack| {
         ack.until = listed(&ack).map(|s| s.ends_at).or(ack.until);
@@ -137,10 +140,10 @@ fn end(ack: &Ack) -> Option<DateTime<Utc>> {
     }
 }
 
-/// Whether the silence of a delivered acknowledgement is still there, as far as the last answer can tell.
-fn carried(ack: &Ack, alerts: &Alerts, answered: Option<DateTime<Utc>>) -> bool {
+/// Whether the silence of a delivered acknowledgement is still there.
+fn carried(ack: &Ack, alerts: &Alerts) -> bool {
     let Some(silence) = ack.silence.as_deref().filter(|_| ack.delivery == Delivery::Done) else { return true };
-    answered.is_none_or(|at| at < ack.at + SILENCE_GRACE) || alerts.silences.iter().any(|s| s.id == silence)
+    alerts.silences.iter().any(|s| s.id == silence)
 }
 
 fn lapsed(thread: &Thread, occurrence: DateTime<Utc>, now: DateTime<Utc>) -> Option<(Actor, DateTime<Utc>)> {

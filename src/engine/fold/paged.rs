@@ -9,7 +9,7 @@ use crate::domain::{
     Target, Thread, person_of,
 };
 
-/// How long after an acknowledgement a list may still show the incident without it.
+/// How long after an acknowledgement was delivered a list may still show the incident without it.
 const GRACE: TimeDelta = TimeDelta::seconds(30);
 
 /// Every open incident of every such source.
@@ -23,7 +23,8 @@ fn incident(snapshot: &Snapshot, plan: &Plan, source: &SourceName, paged: &Paged
     let thread = snapshot.threads.get(&id);
     let read = snapshot.source(source).and_then(|s| s.last_success);
     let ours = thread.and_then(|t| t.ack.as_ref()).filter(|a| a.occurrence == Some(paged.created_at));
-    let ack = standing(plan, source, paged, ours, read);
+    let old = |ack: &Ack| read.is_some_and(|at| at >= thread.and_then(|t| t.delivered_at).unwrap_or(ack.at) + GRACE);
+    let ack = standing(plan, source, paged, ours, old);
     Incident {
         title: paged.title.clone(),
         severity: paged.severity,
@@ -45,8 +46,9 @@ fn incident(snapshot: &Snapshot, plan: &Plan, source: &SourceName, paged: &Paged
     }
 }
 
-/// Who has it: what the book says, with the words of our own act where it is ours; an act of ours on its way; else nobody.
-fn standing(plan: &Plan, source: &SourceName, paged: &PagedIncident, ours: Option<&Ack>, read: Option<DateTime<Utc>>) -> Option<Ack> {
+/// Who has it: what the book says, with the words of our own act where it is ours; an act of ours on its
+/// way, or too young for the list; else nobody.
+fn standing(plan: &Plan, source: &SourceName, paged: &PagedIncident, ours: Option<&Ack>, old: impl Fn(&Ack) -> bool) -> Option<Ack> {
     let newest = paged.holders.iter().max_by_key(|h| h.at);
     match (ours, newest.filter(|_| paged.acknowledged)) {
         (Some(ack), _) if matches!(ack.delivery, Delivery::Pending | Delivery::Unknown) => Some(ack.clone()),
@@ -57,7 +59,7 @@ fn standing(plan: &Plan, source: &SourceName, paged: &PagedIncident, ours: Optio
         (_, None) if paged.acknowledged => Some(theirs(plan, source, paged, &nobody_named(paged))),
         (Some(ack), None) if ack.delivery == Delivery::Failed => Some(ack.clone()),
         // The list may be older than the act.
-        (Some(ack), None) => read.is_none_or(|at| at < ack.at + GRACE).then(|| ack.clone()),
+        (Some(ack), None) => (!old(ack)).then(|| ack.clone()),
         (None, None) => None,
     }
 }

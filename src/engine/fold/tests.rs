@@ -1,11 +1,11 @@
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::*;
-use crate::domain::{
-    AckPolicy, Actor, Definition, Effect, FiringAlert, IncidentId, Objective, Outcome, Rule, Selector, Side, Silence, Sli, Status, Target,
-    Untrusted, What, Window, workbook,
+use crate::{
+    domain::{Actor, Effect, FiringAlert, IncidentId, Outcome, Rule, Silence, Status, Target, Untrusted, What, Window, workbook},
+    engine::fixture,
 };
 
 fn start() -> DateTime<Utc> {
@@ -17,42 +17,8 @@ fn at(secs: f64) -> DateTime<Utc> {
 }
 
 fn plan(period: Window, every: u64) -> Plan {
-    let selector = |text: &str| text.parse::<Selector>().unwrap();
-    let definition = Definition {
-        id: "availability".into(),
-        name: "availability".into(),
-        source: "prom".into(),
-        by: vec!["service".into()],
-        service: None,
-        objective: Objective::new(0.999).unwrap(),
-        overrides: BTreeMap::new(),
-        period,
-        sli: Sli { part: Side::Bad, selector: selector("r{c=\"5\"}"), total: selector("r"), missing_is_zero: true },
-        rules: workbook(period),
-        min_events: 0.0,
-        qualified: false,
-    };
-    let source = |name: &str, kind| SourcePlan {
-        name: name.into(),
-        kind,
-        every: Duration::from_secs(every),
-        timeout: Duration::from_secs(5),
-        timeout_long: Duration::from_mins(1),
-        ack_for: Duration::from_mins(15),
-        heartbeat: true,
-        scrape_interval: Duration::from_mins(1),
-        insecure: false,
-    };
-    Plan {
-        name: "test".into(),
-        time_zone: chrono_tz::UTC,
-        sources: vec![source("prom", "prometheus"), source("am", "alertmanager")],
-        definitions: vec![Arc::new(definition)],
-        services: BTreeMap::new(),
-        people: Vec::new(),
-        ack: AckPolicy { max: Duration::from_hours(4) },
-        read_only: false,
-    }
+    let heard = |name, kind| SourcePlan { heartbeat: true, ..fixture::source(name, kind, every) };
+    fixture::plan(vec![heard("prom", "prometheus"), heard("am", "alertmanager")], vec![fixture::availability("prom", period)])
 }
 
 fn group(name: &str) -> Group {

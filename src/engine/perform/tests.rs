@@ -4,14 +4,13 @@ use async_trait::async_trait;
 
 use super::*;
 use crate::{
-    domain::{AckPolicy, Ask, Event, FiringAlert, Labels, Lane, Part, Reading, Silence, SourceName, SourcePlan, Status, Want},
-    engine::fold,
+    domain::{Ask, Event, FiringAlert, Labels, Lane, Part, Reading, Silence, SourceName, Status, Want},
+    engine::{
+        fixture::{self, at},
+        fold,
+    },
     sources::{Gives, Responder},
 };
-
-fn at(secs: i64) -> DateTime<Utc> {
-    DateTime::from_timestamp(1_800_000_000 + secs, 0).unwrap()
-}
 
 /// An Alertmanager that does as it is told and remembers what it was asked.
 #[derive(Debug)]
@@ -58,28 +57,7 @@ struct Rig {
 }
 
 fn rig() -> Rig {
-    let secs = Duration::from_secs;
-    let source = SourcePlan {
-        name: "am".into(),
-        kind: "alertmanager",
-        every: secs(15),
-        timeout: secs(5),
-        timeout_long: secs(60),
-        ack_for: secs(900),
-        heartbeat: false,
-        scrape_interval: secs(60),
-        insecure: false,
-    };
-    let plan = Plan {
-        name: "test".into(),
-        time_zone: chrono_tz::UTC,
-        sources: vec![source],
-        definitions: Vec::new(),
-        services: std::collections::BTreeMap::new(),
-        people: Vec::new(),
-        ack: AckPolicy { max: secs(14_400) },
-        read_only: false,
-    };
+    let plan = fixture::plan(vec![fixture::source("am", "alertmanager", 15)], Vec::new());
     let folder = tempfile::tempdir().unwrap();
     let store = Arc::new(Store::open(&folder.path().join("store")).unwrap());
     let am = Arc::new(Fake { name: "am".into(), answers: Mutex::default(), found: Mutex::default(), asked: Mutex::default() });

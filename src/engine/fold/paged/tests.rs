@@ -1,30 +1,13 @@
-use std::{collections::BTreeMap, time::Duration};
-
 use super::*;
 use crate::{
-    domain::{
-        AckPolicy, ActId, Answer, Effect, Entry, Event, Lane, Outcome, Part, Person, Reading, Severity, SourcePlan, Verdict, Want, What,
+    domain::{ActId, Answer, Effect, Entry, Event, Lane, Outcome, Part, Person, Reading, Severity, Verdict, Want, What},
+    engine::{
+        fixture::{self, at},
+        fold::fold,
     },
-    engine::fold::fold,
 };
 
-fn at(secs: i64) -> DateTime<Utc> {
-    DateTime::from_timestamp(1_800_000_000 + secs, 0).unwrap()
-}
-
 fn plan() -> Plan {
-    let secs = Duration::from_secs;
-    let source = SourcePlan {
-        name: "pd".into(),
-        kind: "pagerduty",
-        every: secs(30),
-        timeout: secs(20),
-        timeout_long: secs(60),
-        ack_for: secs(900),
-        heartbeat: false,
-        scrape_interval: secs(60),
-        insecure: false,
-    };
     let person = |name: &str| Person {
         name: name.into(),
         login: None,
@@ -32,16 +15,8 @@ fn plan() -> Plan {
         time_zone: None,
         night: None,
     };
-    Plan {
-        name: "test".into(),
-        time_zone: chrono_tz::UTC,
-        sources: vec![source],
-        definitions: Vec::new(),
-        services: BTreeMap::new(),
-        people: vec![person("maya"), person("tom")],
-        ack: AckPolicy { max: secs(14_400) },
-        read_only: false,
-    }
+    let people = vec![person("maya"), person("tom")];
+    Plan { people, ..fixture::plan(vec![fixture::source("pd", "pagerduty", 30)], Vec::new()) }
 }
 
 /// The incident, held by these in the book.
