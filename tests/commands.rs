@@ -114,7 +114,7 @@ fn at(secs: i64) -> DateTime<Utc> {
 fn entry(what: What) -> Entry {
     let who = Actor { name: "maya".into(), verified: true };
     let (subject, title) = ("checkout/availability:page".into(), "checkout: availability 82.2×".into());
-    Entry { id: 0, at: at(0), act: "act-1".into(), subject, title, version: 0, who, what }
+    Entry { id: 0, at: at(0), act: "act-1".into(), subject, title, service: None, version: 0, who, what }
 }
 
 fn journal() -> (TempDir, PathBuf) {

@@ -80,8 +80,9 @@ fn service(mut row: Section, names: &mut Taken) -> Option<Service> {
     let name = row.name("name", "\"checkout\"").filter(|n| names.take(&row, "service", n));
     let owner = row.text("owner");
     let tier = row.integer("tier", 1, 5).and_then(|t| u8::try_from(t.into_inner()).ok());
+    let rotation = row.text("rotation");
     row.finish();
-    Some(Service { name: Text::clean(name?.get_ref()), owner, tier })
+    Some(Service { name: Text::clean(name?.get_ref()), owner, tier, rotation })
 }
 
 #[cfg(test)]

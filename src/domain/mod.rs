@@ -11,10 +11,12 @@ mod on_call;
 mod paged;
 mod plan;
 mod request;
+mod response;
 mod selector;
 mod slo;
 mod snapshot;
 mod text;
+mod timeline;
 mod window;
 
 pub use alert::{Episode, Labels, Severity};
@@ -23,10 +25,11 @@ pub use audit::{
 };
 pub use burn::{BurnRate, Grade, Rule, burn_rate, time_to_exhaustion, workbook};
 pub use incident::{Incident, Link, Origin, Status};
-pub use on_call::OnCallEntry;
+pub use on_call::{OnCallEntry, on_call_for};
 pub use paged::{Holder, Moment, PagedIncident, person_of};
 pub use plan::{AckPolicy, Ask, Definition, Lane, Person, Plan, Service, Side, Sli, SourcePlan, Want};
 pub use request::{Act, Question, Request, Verb};
+pub use response::{LOOKS_BACK, Mean, Response, SERVICE_LABELS, response, service_of_labels};
 pub use selector::{BadSelector, Matcher, Op, Selector, quote};
 pub use slo::{
     ActId, BadObjective, DefinitionId, EventCounts, Group, IncidentId, Objective, SloId, SourceName, error_budget_remaining, events_left,
@@ -37,4 +40,5 @@ pub use snapshot::{
     Reading, RuleState, Scraped, Silence, SloRow, Snapshot, SourceRow, State, StoreState, Toast, Verdict,
 };
 pub use text::{Text, Untrusted, clean};
+pub use timeline::{Chronicle, Log, Passage, Teller, timeline};
 pub use window::{BadWindow, Interval, Window};

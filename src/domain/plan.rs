@@ -125,6 +125,8 @@ pub struct Service {
     pub owner: Option<Text>,
     /// 1 is the most important.
     pub tier: Option<u8>,
+    /// Which rotation has the pager for it.
+    pub rotation: Option<Text>,
 }
 
 /// One `[[slo]]` row: a promise, fanned out over label values.

@@ -20,6 +20,7 @@ use tokio::{
 
 use super::{
     Clock,
+    chronicle::look_up,
     fold::fold,
     ledger::{self, Ledger},
     perform::{self, Acting, Chore, Missing},
@@ -28,8 +29,8 @@ use super::{
 };
 use crate::{
     domain::{
-        Act, ActId, Actor, Effect, Entry, Episode, Event, Grade, Lane, LeaseView, Outcome, Plan, Question, Reading, Request, SloId,
-        Snapshot, SourceName, StoreState, Target, Text, Toast, What, Window,
+        Act, ActId, Actor, Chronicle, Effect, Entry, Episode, Event, Grade, IncidentId, Lane, LeaseView, Outcome, Plan, Question, Reading,
+        Request, SloId, Snapshot, SourceName, StoreState, Target, Text, Toast, What, Window,
     },
     sources::{Gives, Source},
     store::{ChangeWatch, Holder, Lease, Store, StoreError, changes},
@@ -221,6 +222,9 @@ fn ttl(plan: &Plan) -> Duration {
 /// An act that was carried out, with the entry of its end; `None` if that could not be written.
 type Ended = (ActId, Option<Entry>);
 
+/// The two ends of the way back for what was looked up.
+type Told = (mpsc::UnboundedSender<(IncidentId, Chronicle)>, mpsc::UnboundedReceiver<(IncidentId, Chronicle)>);
+
 struct Core {
     setup: Arc<Setup>,
     snapshot: Arc<Snapshot>,
@@ -239,6 +243,9 @@ struct Core {
     expiries: BTreeMap<SourceName, Instant>,
     missing: Missing,
     in_flight: HashSet<ActId>,
+    /// Incidents that are being looked up, and where what is found comes back.
+    looked_up: HashSet<IncidentId>,
+    told: Told,
     tried: HashMap<ActId, DateTime<Utc>>,
     toasts: u64,
     compacted: DateTime<Utc>,
@@ -266,6 +273,8 @@ impl Core {
             expiries: BTreeMap::new(),
             missing: Missing::default(),
             in_flight: HashSet::new(),
+            looked_up: HashSet::new(),
+            told: mpsc::unbounded_channel(),
             tried: HashMap::new(),
             toasts: 0,
             compacted,
@@ -289,6 +298,7 @@ impl Core {
                 Some(request) = inbox.recv() => self.request(request, &done),
                 Some(polled) = polled.recv() => self.polled(polled),
                 Some((act, entry)) = ended.recv() => self.ended(entry, &act),
+                Some((id, chronicle)) = self.told.1.recv() => self.told(id, chronicle),
                 () = changed(watch.as_ref()) => self.woken(),
                 () = sleep_until(next_beat) => {
                     next_beat = Instant::now() + beat;
@@ -610,6 +620,7 @@ impl Core {
     fn request(&mut self, request: Request, done: &mpsc::UnboundedSender<Ended>) {
         match request {
             Request::Look(Question::Refresh) => self.refresh.send_modify(|n| *n += 1),
+            Request::Look(Question::Chronicle(id)) => self.look_up(&id),
             Request::Look(Question::History(visible)) => {
                 self.visible = visible;
                 self.look();
@@ -620,6 +631,22 @@ impl Core {
                 }
             }
         }
+    }
+
+    /// Ask for what is told of an incident, unless that is under way; the answer comes back as an event.
+    fn look_up(&mut self, id: &IncidentId) {
+        let Some(incident) = self.snapshot.incident(id).cloned().filter(|_| self.looked_up.insert(id.clone())) else { return };
+        let (setup, told) = (Arc::clone(&self.setup), self.told.0.clone());
+        tokio::task::spawn_local(async move {
+            let chronicle = look_up(&setup, &incident).await;
+            let _ = told.send((incident.id.clone(), chronicle));
+        });
+    }
+
+    fn told(&mut self, id: IncidentId, chronicle: Chronicle) {
+        self.looked_up.remove(&id);
+        self.take(Event::Chronicle(id, Box::new(chronicle)));
+        self.show();
     }
 
     fn act(&mut self, act: &Act, done: &mpsc::UnboundedSender<Ended>) -> Result<(), perform::Refusal> {
@@ -692,7 +719,7 @@ impl Core {
                 Chore::New { subject, title, seen, effect } => {
                     let id = perform::act_id(now, random_bits());
                     let what = What::Asked { effect };
-                    let entry = Entry { id: 0, at: now, act: id, subject, title, version: 0, who: perform::itself(), what };
+                    let entry = Entry { id: 0, at: now, act: id, subject, title, service: None, version: 0, who: perform::itself(), what };
                     if let Ok(asked) = acting.ask(entry, seen) {
                         self.take(Event::Journal(vec![asked.clone()]));
                         self.carry_out(acting, asked, false, done);

@@ -29,6 +29,12 @@ pub enum Action {
     Acknowledge,
     /// Ask whether to give back what is selected.
     Unacknowledge,
+    /// Ask whether to end what is selected where it is kept.
+    Resolve,
+    /// Ask how long to hold what is selected.
+    Snooze,
+    /// Ask to whom to hand what is selected.
+    Escalate,
     /// Copy the id of what is selected.
     Copy,
     /// Ask every source now.
@@ -43,7 +49,7 @@ pub enum Action {
     Redraw,
     /// Do what the prompt says.
     Accept,
-    /// Add a note to what the prompt says.
+    /// Write a note: on what is selected; at a prompt, along with what it says.
     Note,
     /// A character typed into a prompt.
     Type(char),

@@ -114,7 +114,7 @@ impl Scope {
         match mode {
             Mode::Normal | Mode::Help(_) => Self::Screens,
             Mode::Confirm(_) => Self::Prompt,
-            Mode::Filter(_) | Mode::Note(..) | Mode::Name(..) => Self::Typing,
+            Mode::Filter(_) | Mode::Note(..) | Mode::Name(..) | Mode::Length(..) | Mode::Whom(..) => Self::Typing,
         }
     }
 }
@@ -178,6 +178,10 @@ impl Default for Keymap {
             line(Screens, &[c('0')], Action::Go(Screen::Sources), "sources", ""),
             line(Screens, &[c('a')], Action::Acknowledge, "acknowledge the selected", "acknowledge"),
             line(Screens, &[c('A')], Action::Unacknowledge, "give it back", "give back"),
+            line(Screens, &[c('n')], Action::Note, "write a note on it", "note"),
+            line(Screens, &[c('X')], Action::Resolve, "resolve it (PagerDuty)", "resolve"),
+            line(Screens, &[c('Z')], Action::Snooze, "snooze it (PagerDuty)", "snooze"),
+            line(Screens, &[c('E')], Action::Escalate, "escalate it (PagerDuty)", "escalate"),
             line(Screens, &[k(Key::Enter), k(Key::Right)], Action::Open, "open what is selected", "open"),
             line(Screens, &[k(Key::Esc), k(Key::Left)], Action::Back, "back; clears the filter", "back"),
             line(Screens, &[k(Key::Tab), k(Key::BackTab)], Action::NextPane, "other pane", "pane"),
@@ -234,6 +238,6 @@ mod tests {
         assert_eq!(keymap.lookup(&typing, Chord::char('q')), Some(Action::Type('q')));
         assert_eq!(keymap.lookup(&typing, Chord::ctrl('c')), Some(Action::Quit));
         assert_eq!(keymap.lookup(&Mode::Normal, Chord::char('q')), Some(Action::Quit));
-        assert_eq!(keymap.lookup(&Mode::Normal, Chord::char('X')), None);
+        assert_eq!(keymap.lookup(&Mode::Normal, Chord::char('Q')), None);
     }
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
 use super::{state::Taking, widgets::figures::When};
-use crate::domain::{ActId, Effect, Entry, IncidentId, Outcome, Release, Snapshot, What};
+use crate::domain::{ActId, Effect, Entry, Escalation, IncidentId, Outcome, Release, Snapshot, What};
 
 #[derive(Debug)]
 struct Awaited {
@@ -65,7 +65,7 @@ impl Receipts {
                 let awaited = self.awaited.get(place)?;
                 let sent = awaited.act.as_ref()?;
                 let until = sent.until.map(|at| When { at, now, zone, seconds: false });
-                let words = sentence(awaited.taking, entry, outcome, until, &sent.place);
+                let words = sentence(&awaited.taking, entry, outcome, until, &sent.place);
                 if !matches!(outcome, Outcome::Failed { retry: true, .. } | Outcome::Unknown { .. }) {
                     self.awaited.remove(place);
                 }
@@ -80,6 +80,10 @@ impl Awaited {
         match self.taking {
             Taking::Take => matches!(effect, Effect::Acknowledge { .. }),
             Taking::GiveBack => matches!(effect, Effect::Release { why: Release::Unacknowledged, .. }),
+            Taking::Resolve => matches!(effect, Effect::Resolve { .. }),
+            Taking::Note => matches!(effect, Effect::Note { .. }),
+            Taking::Snooze(_) => matches!(effect, Effect::Snooze { .. }),
+            Taking::Escalate(_) => matches!(effect, Effect::Escalate { .. }),
         }
     }
 }
@@ -88,12 +92,9 @@ fn newest(snapshot: &Snapshot) -> u64 {
     snapshot.latest.iter().map(|e| e.id).max().unwrap_or_default()
 }
 
-fn sentence(taking: Taking, entry: &Entry, outcome: &Outcome, until: Option<When>, place: &str) -> String {
+fn sentence(taking: &Taking, entry: &Entry, outcome: &Outcome, until: Option<When>, place: &str) -> String {
     let title = &entry.title;
-    let verb = match taking {
-        Taking::Take => "acknowledge",
-        Taking::GiveBack => "give back",
-    };
+    let verb = taking.verb();
     match (outcome, taking) {
         (Outcome::Done { receipt: Some(id) }, Taking::Take) => {
             let until = until.map(|w| format!(" until {w}")).unwrap_or_default();
@@ -101,6 +102,11 @@ fn sentence(taking: Taking, entry: &Entry, outcome: &Outcome, until: Option<When
         }
         (Outcome::Done { receipt: None }, Taking::Take) => format!("acknowledged · {title}, {place}"),
         (Outcome::Done { .. }, Taking::GiveBack) => format!("given back · {title}"),
+        (Outcome::Done { .. }, Taking::Resolve) => format!("resolved · {title}, {place}"),
+        (Outcome::Done { .. }, Taking::Note) => format!("noted · {title}, {place}"),
+        (Outcome::Done { .. }, Taking::Snooze(span)) => format!("snoozed for {span} · {title}, {place}"),
+        (Outcome::Done { .. }, Taking::Escalate(Escalation::Level(level))) => format!("escalated to level {level} · {title}, {place}"),
+        (Outcome::Done { .. }, Taking::Escalate(Escalation::Person { name, .. })) => format!("handed to {name} · {title}, {place}"),
         (Outcome::Failed { why, retry: true }, _) => format!("{verb} {title}: not delivered, {why}; it is tried again"),
         (Outcome::Failed { why, retry: false }, _) => format!("{verb} {title}: failed, {why}"),
         (Outcome::Unknown { why }, _) => format!("{verb} {title}: no answer, {why}; it is looked up before anything is repeated"),

@@ -23,11 +23,18 @@ use super::{
     receipts::Receipts,
 };
 use crate::domain::{
-    Freshness, Incident, IncidentId, Origin, Question, Request, Severity, SloId, SloRow, Snapshot, SourceName, SourceRow, Text,
+    Escalation, Freshness, Incident, IncidentId, Origin, Question, Request, Severity, SloId, SloRow, Snapshot, SourceName, SourceRow,
+    Status, Text, Window,
 };
 
 /// How long the cursor must stay where it is for the detail beside the list to follow.
 const RESTS_AFTER: TimeDelta = TimeDelta::milliseconds(200);
+
+/// SLOs of its service that are shown beside an incident: the worst.
+pub const BESIDE: usize = 3;
+
+/// How often an incident that stays open is looked up again.
+const LOOK_AGAIN: TimeDelta = TimeDelta::seconds(60);
 
 /// A screen; the numbers of their keys are permanent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -80,6 +87,10 @@ pub enum Mode {
     Note(Wish, Typed),
     /// The name of who acts is typed.
     Name(Wish, Typed),
+    /// How long it is to be snoozed is typed.
+    Length(Arc<Incident>, Typed),
+    /// To whom it is to be handed is typed.
+    Whom(Arc<Incident>, Typed),
 }
 
 /// Text being typed.
@@ -94,12 +105,38 @@ pub struct Typed {
 }
 
 /// What is done to an incident once the prompt is accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Taking {
     /// Take it.
     Take,
     /// Give it back.
     GiveBack,
+    /// End it where it is kept.
+    Resolve,
+    /// Say something about it.
+    Note,
+    /// Hold it for so long.
+    Snooze(Window),
+    /// Hand it to others.
+    Escalate(Escalation),
+}
+
+impl Taking {
+    /// The verb: `acknowledge`, `give back`, `resolve`, `note`, `snooze`, `escalate`.
+    pub const fn verb(&self) -> &'static str {
+        match self {
+            Self::Take => "acknowledge",
+            Self::GiveBack => "give back",
+            Self::Resolve => "resolve",
+            Self::Note => "note",
+            Self::Snooze(_) => "snooze",
+            Self::Escalate(_) => "escalate",
+        }
+    }
+    /// Whether words go along with it.
+    pub const fn takes_note(&self) -> bool {
+        matches!(self, Self::Take | Self::Resolve | Self::Note)
+    }
 }
 
 /// An act that waits for its confirmation; the incident is the one that was drawn.
@@ -267,7 +304,16 @@ pub struct Ui {
     moved_at: Option<DateTime<Utc>>,
     seen_toast: u64,
     looked_at: Vec<SloId>,
+    looked_up: Option<LookedUp>,
     begun: bool,
+}
+
+/// An open incident that was asked about, as it stood then, and when.
+#[derive(Debug, PartialEq)]
+struct LookedUp {
+    id: IncidentId,
+    stood: (u64, Status, Option<DateTime<Utc>>),
+    at: DateTime<Utc>,
 }
 
 impl Ui {
@@ -304,6 +350,7 @@ impl Ui {
             moved_at: None,
             seen_toast: 0,
             looked_at: Vec::new(),
+            looked_up: None,
             begun: false,
         };
         ui.take(snapshot, now);
@@ -509,12 +556,42 @@ impl Ui {
         self.beside.clone().filter(|_| passing).or_else(|| self.subject())
     }
 
-    /// What was drawn, and what that asks for: the history of the rows that have come into sight.
-    pub fn after_draw(&mut self, below: u16, now: DateTime<Utc>) -> Option<Request> {
+    /// What was drawn, and what that asks for: the history of the rows that have come into sight, all that is known of an incident that
+    /// is open.
+    pub fn after_draw(&mut self, below: u16, now: DateTime<Utc>) -> Vec<Request> {
         self.beside = self.beside(now);
         self.drawn = Drawn { slo: self.slos.selected().cloned(), incident: self.incidents.selected().cloned(), below };
+        self.history_wanted().into_iter().chain(self.chronicle_wanted(now)).map(Request::Look).collect()
+    }
+
+    /// Look up what is open once more with the next frame.
+    pub(super) fn look_up_again(&mut self) {
+        self.looked_up = None;
+    }
+
+    /// An open incident is asked about when it is opened, when it changes, and now and then.
+    fn chronicle_wanted(&mut self, now: DateTime<Utc>) -> Option<Question> {
+        let Some(Detail { subject: Subject::Incident(incident), gone: false, .. }) = &self.detail else {
+            self.looked_up = None;
+            return None;
+        };
+        let stood = (incident.version, incident.status, incident.ack.as_ref().map(|a| a.at));
+        let lately = |l: &LookedUp| l.id == incident.id && l.stood == stood && now - l.at < LOOK_AGAIN;
+        if self.looked_up.as_ref().is_some_and(lately) {
+            return None;
+        }
+        let id = incident.id.clone();
+        self.looked_up = Some(LookedUp { id: id.clone(), stood, at: now });
+        Some(Question::Chronicle(id))
+    }
+
+    fn history_wanted(&mut self) -> Option<Question> {
         let mut rows: Vec<SloId> = match (self.screen, &self.detail) {
             (_, Some(Detail { subject: Subject::Slo(row), .. })) => vec![row.id.clone()],
+            (_, Some(Detail { subject: Subject::Incident(incident), .. })) => {
+                let of_service = |r: &&Arc<SloRow>| Some(&r.service) == incident.service.as_ref();
+                self.snapshot.slos.iter().filter(of_service).take(BESIDE).map(|r| r.id.clone()).collect()
+            }
             (Screen::Overview | Screen::Slos, None) => {
                 self.slos.visible().filter_map(|(_, i)| self.snapshot.slos.get(i).map(|r| r.id.clone())).collect()
             }
@@ -525,7 +602,7 @@ impl Ui {
             return None;
         }
         self.looked_at.clone_from(&rows);
-        Some(Request::Look(Question::History(rows)))
+        Some(Question::History(rows))
     }
 }
 

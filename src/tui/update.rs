@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::{
     action::Action,
+    asking::{self, Wanted},
     filter::Filter,
     state::{Detail, Mode, Pane, Screen, Subject, Taking, Typed, Ui, Wish, incident_id, slo_id, source_name},
 };
@@ -32,6 +33,34 @@ pub fn update(ui: &mut Ui, action: &Action, now: DateTime<Utc>) -> Vec<Request> 
             Vec::new()
         }
         Mode::Name(wish, typed) => name(ui, wish, typed, action, now),
+        Mode::Length(incident, typed) => {
+            ask_more(ui, incident, typed, action, asking::length, Mode::Length);
+            Vec::new()
+        }
+        Mode::Whom(incident, typed) => {
+            ask_more(ui, incident, typed, action, asking::whom, Mode::Whom);
+            Vec::new()
+        }
+    }
+}
+
+/// Typing goes on until it is accepted or left.
+fn ask_more(
+    ui: &mut Ui,
+    incident: Arc<Incident>,
+    mut typed: Typed,
+    action: &Action,
+    accept: fn(&mut Ui, Arc<Incident>, Typed),
+    mode: fn(Arc<Incident>, Typed) -> Mode,
+) {
+    match action {
+        Action::Accept => accept(ui, incident, typed),
+        Action::Back => {}
+        _ => {
+            typed.problem = None;
+            edit(&mut typed, action);
+            ui.mode = mode(incident, typed);
+        }
     }
 }
 
@@ -55,10 +84,15 @@ fn normal(ui: &mut Ui, action: &Action, now: DateTime<Utc>) -> Vec<Request> {
         Action::Sort if ui.screen != Screen::Sources && ui.detail.is_none() => sort(ui),
         Action::Acknowledge => ask(ui, Taking::Take, now),
         Action::Unacknowledge => ask(ui, Taking::GiveBack, now),
+        Action::Note => ask_for(ui, Wanted::Note, now),
+        Action::Resolve => ask_for(ui, Wanted::Resolve, now),
+        Action::Snooze => ask_for(ui, Wanted::Snooze, now),
+        Action::Escalate => ask_for(ui, Wanted::Escalate, now),
         Action::Copy => copy(ui, now),
         Action::Help => ui.mode = Mode::Help(0),
         Action::Refresh => {
             ui.say("asking every source", now);
+            ui.look_up_again();
             return vec![Request::Look(Question::Refresh)];
         }
         _ => {}
@@ -192,13 +226,17 @@ fn ask(ui: &mut Ui, taking: Taking, now: DateTime<Utc>) {
     }
     let Some(incident) = ui.actionable() else {
         let what = if ui.subject().is_none() { "nothing is selected" } else { "no open incident here" };
-        let verb = if taking == Taking::Take { "acknowledge" } else { "give back" };
-        return ui.say(format!("{what}: nothing to {verb}"), now);
+        return ui.say(format!("{what}: nothing to {}", taking.verb()), now);
     };
     if taking == Taking::GiveBack && incident.ack.is_none() {
         return ui.say(format!("nobody has {}: nothing to give back", incident.title), now);
     }
     ui.mode = Mode::Confirm(Wish { incident, taking, note: None });
+}
+
+fn ask_for(ui: &mut Ui, wanted: Wanted, now: DateTime<Utc>) {
+    stay_with_the_drawn(ui);
+    asking::begin(ui, wanted, now);
 }
 
 fn copy(ui: &mut Ui, now: DateTime<Utc>) {
@@ -235,7 +273,7 @@ fn filter(ui: &mut Ui, mut typed: Typed, action: &Action) {
 fn confirm(ui: &mut Ui, wish: Wish, action: &Action, now: DateTime<Utc>) -> Vec<Request> {
     match action {
         Action::Accept => accept(ui, wish, now),
-        Action::Note => {
+        Action::Note if wish.taking.takes_note() => {
             let text = wish.note.as_ref().map(ToString::to_string).unwrap_or_default();
             ui.mode = Mode::Note(wish, Typed { text, ..Typed::default() });
             Vec::new()
@@ -252,10 +290,18 @@ fn note(ui: &mut Ui, mut wish: Wish, mut typed: Typed, action: &Action) {
     match action {
         Action::Accept => {
             wish.note = Some(Text::clean(typed.text.trim())).filter(|t| !t.is_empty());
-            ui.mode = Mode::Confirm(wish);
+            if wish.taking == Taking::Note && wish.note.is_none() {
+                typed.problem = Some("nothing is written yet".to_owned());
+                ui.mode = Mode::Note(wish, typed);
+            } else {
+                ui.mode = Mode::Confirm(wish);
+            }
         }
+        // A note that was not written before is left altogether.
+        Action::Back if wish.taking == Taking::Note && wish.note.is_none() => {}
         Action::Back => ui.mode = Mode::Confirm(wish),
         _ => {
+            typed.problem = None;
             edit(&mut typed, action);
             ui.mode = Mode::Note(wish, typed);
         }
@@ -294,12 +340,16 @@ fn accept(ui: &mut Ui, wish: Wish, now: DateTime<Utc>) -> Vec<Request> {
         ui.say(format!("{}: over already, nothing was done", wish.incident.title), now);
         return Vec::new();
     }
-    let verb = match wish.taking {
-        Taking::Take => Verb::Acknowledge { note: wish.note },
-        Taking::GiveBack => Verb::Unacknowledge,
+    let (verb, doing) = match (&wish.taking, wish.note) {
+        (Taking::Take, note) => (Verb::Acknowledge { note }, "acknowledging …"),
+        (Taking::GiveBack, _) => (Verb::Unacknowledge, "giving back …"),
+        (Taking::Resolve, note) => (Verb::Resolve { note }, "resolving …"),
+        (Taking::Note, note) => (Verb::Note { note: note.unwrap_or_default() }, "writing it down …"),
+        (Taking::Snooze(span), _) => (Verb::Snooze { span: span.duration() }, "snoozing …"),
+        (Taking::Escalate(to), _) => (Verb::Escalate { to: to.clone() }, "escalating …"),
     };
     ui.receipts.expect(wish.incident.id.clone(), wish.taking);
-    ui.say(if wish.taking == Taking::Take { "acknowledging …" } else { "giving back …" }, now);
+    ui.say(doing, now);
     let by = ui.name.clone().map(|name| Actor { name, verified: false });
     vec![Request::Act(Act { incident: wish.incident.id.clone(), seen: wish.incident.version, verb, by })]
 }
@@ -497,7 +547,7 @@ mod tests {
     #[test]
     fn history_is_asked_for_the_rows_in_sight_and_only_when_they_change() {
         let mut ui = Ui::new(fixture::settings(), fixture::burning().into(), Rect::new(0, 0, 80, 24), now());
-        let asked = |ui: &mut Ui| match ui.after_draw(0, now()) {
+        let asked = |ui: &mut Ui| match ui.after_draw(0, now()).into_iter().next() {
             Some(Request::Look(Question::History(ids))) => ids.len(),
             _ => 0,
         };

@@ -29,6 +29,7 @@ use ratatui::{
 
 use super::{
     layout,
+    links::Linked,
     state::{Mode, Screen, Subject, Ui},
     widgets::figures::{Age, When},
 };
@@ -53,9 +54,9 @@ impl View<'_> {
     }
 }
 
-/// Draw everything into `buffer`, which has the size of the terminal. Returns how many lines of what is open lie
-/// below its pane.
-pub fn draw(buffer: &mut Buffer, ui: &Ui, now: DateTime<Utc>) -> u16 {
+/// Draw everything into `buffer`, which has the size of the terminal, and tell `links` which cells lead somewhere. Returns how many lines
+/// of what is open lie below its pane.
+pub fn draw(buffer: &mut Buffer, links: &mut Vec<Linked>, ui: &Ui, now: DateTime<Utc>) -> u16 {
     let theme = ui.settings.theme;
     let mut blank = Cell::default();
     blank.set_style(theme.base());
@@ -63,7 +64,7 @@ pub fn draw(buffer: &mut Buffer, ui: &Ui, now: DateTime<Utc>) -> u16 {
     let view = View { ui, snapshot: &ui.snapshot, now };
     let area = buffer.area;
     let below = {
-        let mut canvas = Canvas::new(buffer, &theme, area);
+        let mut canvas = Canvas::new(buffer, &theme, area).linking(links);
         match layout::zones(area) {
             None => {
                 chrome::too_small(&mut canvas, view);

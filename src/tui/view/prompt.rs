@@ -3,12 +3,12 @@
 //! A prompt is one sentence, what will happen and to what, then its keys. Where that is wider than the terminal it grows upwards; it
 //! is never cut.
 
-use std::fmt::Write as _;
+use std::{borrow::Cow, fmt::Write as _};
 
 use super::{
     super::{
-        Settings,
         action::Action,
+        asking::{Wanted, is_offered},
         keymap::{Binding, Scope},
         receipts::short,
         state::{Mode, Screen, Subject, Taking, Typed, Ui, Wish},
@@ -18,15 +18,19 @@ use super::{
     View,
     canvas::{Canvas, cells, wrap},
 };
-use crate::domain::{Incident, Origin, Target};
+use crate::domain::{Ack, Escalation, Incident, Origin, Target};
 
 /// Draw the footer at the bottom of `canvas`, which is the whole screen.
 pub fn footer(canvas: &mut Canvas<'_>, view: View<'_>) {
     let ui = view.ui;
     match &ui.mode {
-        Mode::Confirm(wish) => prompt(canvas, &sentence(wish, &ui.settings), &confirm_keys(ui)),
+        Mode::Confirm(wish) => prompt(canvas, &sentence(wish, view), &confirm_keys(ui, wish)),
         Mode::Note(_, typed) => typing(canvas, "note: ", typed, "enter done   esc leave it"),
-        Mode::Name(_, typed) => typing(canvas, "who acts (unverified): ", typed, "enter acknowledge   esc leave"),
+        Mode::Name(wish, typed) => {
+            typing(canvas, "who acts (unverified): ", typed, &format!("enter {}   esc leave", wish.taking.verb()));
+        }
+        Mode::Length(_, typed) => typing(canvas, "snooze for: ", typed, "as 30m, 4h, 2d; nothing is 1h   enter go on   esc leave"),
+        Mode::Whom(_, typed) => typing(canvas, "escalate to: ", typed, &format!("{}   enter go on   esc leave", recipients(ui))),
         Mode::Filter(typed) => typing(canvas, "/", typed, "enter keep   esc leave"),
         Mode::Normal | Mode::Help(_) => line(canvas, view),
     }
@@ -42,14 +46,30 @@ fn line(canvas: &mut Canvas<'_>, view: View<'_>) {
         canvas.text(1, y, w.saturating_sub(2), Role::Emphasis, &notice.text);
         return;
     }
-    let keys = keys_of_the_moment(view.ui);
+    let keys = keys_of_the_moment(view.ui, w.saturating_sub(2));
     pairs(canvas, 1, y, keys.iter().map(|b| (b.chords.first().map(ToString::to_string).unwrap_or_default(), b.footer)));
 }
 
-/// At most eight keys, none of which does nothing.
-fn keys_of_the_moment(ui: &Ui) -> Vec<&Binding> {
+/// At most eight keys, none of which does nothing, in `width` cells; the last of them, which is help, gives way last.
+fn keys_of_the_moment(ui: &Ui, width: u16) -> Vec<&Binding> {
     let bindings = ui.keymap.bindings().iter();
-    bindings.filter(|b| b.scope == Scope::Screens && !b.footer.is_empty() && does_something(ui, &b.action)).take(8).collect()
+    let mut keys: Vec<_> =
+        bindings.filter(|b| b.scope == Scope::Screens && !b.footer.is_empty() && does_something(ui, &b.action)).collect();
+    let cells_of = |b: &&Binding| b.chords.first().map_or(0, |c| cells(&c.to_string())) + cells(b.footer) + 3;
+    let fits = |keys: &[&Binding]| keys.len() <= 8 && keys.iter().map(cells_of).sum::<u16>() <= width.saturating_add(1);
+    let room = ui.detail.is_some();
+    while keys.len() > 1 && !fits(&keys) {
+        let help = keys.iter().position(|b| b.action == Action::Help).filter(|_| room);
+        keys.remove(help.and_then(|at| at.checked_sub(1)).unwrap_or(keys.len() - 1));
+    }
+    keys
+}
+
+/// Those to whom an incident can be handed, as far as there is room to name them.
+fn recipients(ui: &Ui) -> String {
+    let named = ui.settings.people.iter().filter(|p| p.email.is_some()).map(|p| p.name.as_str());
+    let names: Vec<_> = ["level 1", "2", "3"].into_iter().chain(named.take(5)).collect();
+    names.join(", ")
 }
 
 fn does_something(ui: &Ui, action: &Action) -> bool {
@@ -59,7 +79,14 @@ fn does_something(ui: &Ui, action: &Action) -> bool {
     }
     match action {
         Action::Acknowledge => ui.acting_is_off().is_none() && ui.actionable().is_some_and(|i| i.ack.is_none()),
-        Action::Unacknowledge => ui.acting_is_off().is_none() && ui.actionable().is_some_and(|i| i.ack.is_some()),
+        Action::Unacknowledge => {
+            let can_be = |ack: &Ack| !matches!(ack.target, Target::PagerDuty { .. });
+            ui.acting_is_off().is_none() && ui.actionable().is_some_and(|i| i.ack.as_ref().is_some_and(can_be))
+        }
+        Action::Note => offered(ui, Wanted::Note),
+        Action::Resolve => offered(ui, Wanted::Resolve),
+        Action::Snooze => offered(ui, Wanted::Snooze),
+        Action::Escalate => offered(ui, Wanted::Escalate),
         Action::Back => {
             ui.detail.is_some() || (in_list && if ui.on_incidents() { ui.incident_filter.is_some() } else { ui.slo_filter.is_some() })
         }
@@ -73,6 +100,12 @@ fn does_something(ui: &Ui, action: &Action) -> bool {
     }
 }
 
+/// Whether the room of an open incident offers this; in a list the keys work, and help tells of them.
+fn offered(ui: &Ui, wanted: Wanted) -> bool {
+    let in_room = matches!(&ui.detail, Some(open) if matches!(open.subject, Subject::Incident(_)) && !open.gone);
+    in_room && ui.acting_is_off().is_none() && ui.actionable().is_some_and(|i| is_offered(wanted, &i))
+}
+
 fn pairs<'t>(canvas: &mut Canvas<'_>, x: u16, y: u16, keys: impl Iterator<Item = (String, &'t str)>) {
     let (mut at, w) = (x, canvas.width());
     for (key, what) in keys {
@@ -84,8 +117,9 @@ fn pairs<'t>(canvas: &mut Canvas<'_>, x: u16, y: u16, keys: impl Iterator<Item =
     }
 }
 
-fn confirm_keys(ui: &Ui) -> Vec<(String, &'static str)> {
-    let bindings = ui.keymap.bindings().iter().filter(|b| b.scope == Scope::Prompt);
+fn confirm_keys(ui: &Ui, wish: &Wish) -> Vec<(String, &'static str)> {
+    let takes = |b: &&Binding| b.action != Action::Note || wish.taking.takes_note();
+    let bindings = ui.keymap.bindings().iter().filter(|b| b.scope == Scope::Prompt).filter(takes);
     bindings.map(|b| (b.chords.first().map(ToString::to_string).unwrap_or_default(), b.footer)).collect()
 }
 
@@ -133,9 +167,23 @@ fn typing(canvas: &mut Canvas<'_>, before: &str, typed: &Typed, keys: &str) {
 }
 
 /// What accepting a wish will do, in one sentence with the true target.
-fn sentence(wish: &Wish, settings: &Settings) -> String {
-    let name = name_of(&wish.incident);
-    let mut text = match (wish.taking, wish.incident.target()) {
+fn sentence(wish: &Wish, view: View<'_>) -> String {
+    let (name, settings) = (name_of(&wish.incident), &view.ui.settings);
+    let place = |target: &Target| target.source().map_or_else(|| "in the journal".to_owned(), |s| format!("in {s}, in your name there"));
+    let mut text = match (&wish.taking, wish.incident.target()) {
+        (Taking::Resolve, target) => format!("resolve {name} {}: it ends there for everybody", place(&target)),
+        (Taking::Note, target @ Target::PagerDuty { .. }) => format!("note on {name} {}, and in the journal", place(&target)),
+        (Taking::Note, Target::Journal | Target::Alertmanager { .. }) => format!("note on {name} in the journal"),
+        (Taking::Snooze(span), target) => {
+            let until = view.when(view.now + span.delta(), false);
+            format!("snooze {name} {} for {span}: from {until} it is nobody's again, and pages", place(&target))
+        }
+        (Taking::Escalate(Escalation::Level(level)), target) => {
+            format!("escalate {name} {} to level {level}: whoever is on call there is paged", place(&target))
+        }
+        (Taking::Escalate(Escalation::Person { name: who, email }), target) => {
+            format!("hand {name} to {who} ({email}) {}: they are paged", place(&target))
+        }
         (Taking::Take, Target::Journal) => format!("acknowledge {name}: in the journal"),
         (Taking::Take, Target::Alertmanager { source, labels }) => {
             let count = labels.0.len();
@@ -153,21 +201,31 @@ fn sentence(wish: &Wish, settings: &Settings) -> String {
             format!("give back {name} in {source}: expire {silence}")
         }
     };
-    if let (Taking::Take, Some(ack)) = (wish.taking, &wish.incident.ack) {
+    if let (Taking::Take, Some(ack)) = (&wish.taking, &wish.incident.ack) {
         text = format!("{} has it; {text}", ack.by);
     }
     if let Some(note) = &wish.note {
         // Writing to a String does not fail.
-        let _ = write!(text, "; note “{note}”");
+        let _ = write!(text, "; note “{}”", brief(note.as_str(), 160));
     }
     text
 }
 
 /// The SLO for an alert of ours; the service and the alert's name, else the title, for others.
 fn name_of(incident: &Incident) -> String {
-    match (&incident.origin, &incident.service, incident.labels.get("alertname")) {
+    let name = match (&incident.origin, &incident.service, incident.labels.get("alertname")) {
         (Origin::Own { slo, .. }, _, _) => slo.to_string(),
         (_, Some(service), Some(alert)) => format!("{service} ({})", alert.text()),
         _ => incident.title.to_string(),
+    };
+    brief(&name, 72).into_owned()
+}
+
+/// The beginning of `text` in at most `most` cells: what others wrote must not push what will happen off the prompt.
+fn brief(text: &str, most: u16) -> Cow<'_, str> {
+    if cells(text) <= most {
+        return Cow::Borrowed(text);
     }
+    let first = wrap(text, most.saturating_sub(1)).into_iter().next().unwrap_or_default();
+    Cow::Owned(format!("{first}…"))
 }
