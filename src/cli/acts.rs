@@ -81,7 +81,8 @@ fn act_with(setup: &Setup, id: &str, verb: Verb, done: &str, as_json: bool) -> R
     tell(&told, incident.as_deref(), id, done, as_json)
 }
 
-fn tell(told: &Told, incident: Option<&Incident>, id: &str, done: &str, as_json: bool) -> Result<Code> {
+/// Say how an act ended, or why there was none.
+pub fn tell(told: &Told, incident: Option<&Incident>, id: &str, done: &str, as_json: bool) -> Result<Code> {
     if as_json {
         let id = incident.map_or(id, |i| i.id.as_str());
         let shape = json!({"version": 1, "incident": id, "outcome": told.word, "why": told.why, "receipt": told.receipt});
@@ -95,7 +96,7 @@ fn tell(told: &Told, incident: Option<&Incident>, id: &str, done: &str, as_json:
 }
 
 /// How an act ended.
-struct Told {
+pub struct Told {
     code: Code,
     word: &'static str,
     why: Option<String>,
@@ -121,7 +122,7 @@ impl From<Result<Outcome, Refusal>> for Told {
 }
 
 /// The open incident whose id is, or alone begins with, `id`. Where a source does not answer, that there is none cannot be told.
-fn find(snapshot: &Snapshot, id: &str) -> Result<Arc<Incident>, Told> {
+pub fn find(snapshot: &Snapshot, id: &str) -> Result<Arc<Incident>, Told> {
     if let Some(exact) = snapshot.incidents.iter().find(|i| i.id.as_str() == id) {
         return Ok(Arc::clone(exact));
     }
@@ -137,6 +138,6 @@ fn find(snapshot: &Snapshot, id: &str) -> Result<Arc<Incident>, Told> {
                 format!("no open incident is known as `{id}`, but {} is {state}; `burnwatch status` tells why", source.name),
             )
         }
-        (None, _, None) => Told::refused(Code::No, format!("no open incident is called `{id}`; `burnwatch status` lists them")),
+        (None, _, None) => Told::refused(Code::No, format!("no open incident is called `{id}`; `burnwatch incidents` lists them")),
     })
 }

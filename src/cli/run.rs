@@ -11,7 +11,7 @@ use clap::Parser;
 use super::{
     acts,
     args::{AuditCommand, Cli, Command, StoreCommand},
-    audit, check, demo, status, store, watch,
+    audit, check, demo, incidents, status, store, watch,
 };
 
 /// How the program ends.
@@ -70,6 +70,8 @@ fn dispatch(cli: &Cli) -> Result<Code> {
         Some(Command::Demo) => demo::demo(common),
         Some(Command::Check { live }) => check::check(common, *live),
         Some(Command::Status { json }) => status::status(common, *json),
+        Some(Command::Incidents { id: None, json }) => incidents::list(common, *json),
+        Some(Command::Incidents { id: Some(id), json }) => incidents::show(common, id, *json),
         Some(Command::Ack { id, note, json }) => acts::acknowledge(common, id, note.as_deref(), *json),
         Some(Command::Unack { id, json }) => acts::unacknowledge(common, id, *json),
         Some(Command::Resolve { id, note, json }) => acts::resolve(common, id, note.as_deref(), *json),

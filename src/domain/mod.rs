@@ -40,5 +40,5 @@ pub use snapshot::{
     Reading, RuleState, Scraped, Silence, SloRow, Snapshot, SourceRow, State, StoreState, Toast, Verdict,
 };
 pub use text::{Text, Untrusted, clean};
-pub use timeline::{Chronicle, Log, Passage, Teller, timeline};
+pub use timeline::{Chronicle, Log, Passage, Teller, over_at, taken_at, timeline};
 pub use window::{BadWindow, Interval, Window};

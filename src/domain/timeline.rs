@@ -8,8 +8,8 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::{
-    Effect, Entry, Episode, Escalation, Fault, Incident, Moment, Origin, Outcome, Release, Response, Snapshot, SourceName, Text, What,
-    Window,
+    Delivery, Effect, Entry, Episode, Escalation, Fault, Incident, Moment, Origin, Outcome, Release, Response, Snapshot, SourceName, Text,
+    What, Window,
 };
 
 /// What is told of one incident to those who look at it in full.
@@ -127,6 +127,22 @@ pub fn timeline(snapshot: &Snapshot, incident: &Incident) -> Vec<Passage> {
     }
     all.sort_by_key(|p| std::cmp::Reverse(p.at));
     all
+}
+
+/// When somebody first had this occurrence of it; `None` while nobody has.
+pub fn taken_at(incident: &Incident, happened: &[Passage]) -> Option<DateTime<Utc>> {
+    let since = incident.since?;
+    let held = incident.ack.as_ref().filter(|ack| ack.delivery == Delivery::Done).map(|ack| ack.at);
+    let known = held.or(incident.lapsed.as_ref().map(|(_, at)| *at))?;
+    let taken = happened.iter().filter(|p| p.what == "ack" && p.at >= since).map(|p| p.at);
+    Some(taken.fold(known, DateTime::min))
+}
+
+/// When this occurrence of it was over, as far as anybody told; `None` while it is open.
+pub fn over_at(incident: &Incident, happened: &[Passage]) -> Option<DateTime<Utc>> {
+    let since = incident.since?;
+    let ends = happened.iter().filter(|p| matches!(p.what, "resolve" | "clear" | "over") && p.at >= since);
+    ends.map(|p| p.at).min()
 }
 
 /// The incident's thread: what was looked up, and what has been written since.

@@ -243,8 +243,8 @@ struct Core {
     expiries: BTreeMap<SourceName, Instant>,
     missing: Missing,
     in_flight: HashSet<ActId>,
-    /// Incidents that are being looked up, and where what is found comes back.
-    looked_up: HashSet<IncidentId>,
+    /// Incidents that are being looked up, and whether they are asked for once more; where what is found comes back.
+    looked_up: HashMap<IncidentId, bool>,
     told: Told,
     tried: HashMap<ActId, DateTime<Utc>>,
     toasts: u64,
@@ -273,7 +273,7 @@ impl Core {
             expiries: BTreeMap::new(),
             missing: Missing::default(),
             in_flight: HashSet::new(),
-            looked_up: HashSet::new(),
+            looked_up: HashMap::new(),
             told: mpsc::unbounded_channel(),
             tried: HashMap::new(),
             toasts: 0,
@@ -633,9 +633,14 @@ impl Core {
         }
     }
 
-    /// Ask for what is told of an incident, unless that is under way; the answer comes back as an event.
+    /// Ask for what is told of an incident; the answer comes back as an event. While one is under way, the next waits for it.
     fn look_up(&mut self, id: &IncidentId) {
-        let Some(incident) = self.snapshot.incident(id).cloned().filter(|_| self.looked_up.insert(id.clone())) else { return };
+        let Some(incident) = self.snapshot.incident(id).cloned() else { return };
+        if let Some(again) = self.looked_up.get_mut(id) {
+            *again = true;
+            return;
+        }
+        self.looked_up.insert(id.clone(), false);
         let (setup, told) = (Arc::clone(&self.setup), self.told.0.clone());
         tokio::task::spawn_local(async move {
             let chronicle = look_up(&setup, &incident).await;
@@ -644,9 +649,12 @@ impl Core {
     }
 
     fn told(&mut self, id: IncidentId, chronicle: Chronicle) {
-        self.looked_up.remove(&id);
-        self.take(Event::Chronicle(id, Box::new(chronicle)));
+        let again = self.looked_up.remove(&id) == Some(true);
+        self.take(Event::Chronicle(id.clone(), Box::new(chronicle)));
         self.show();
+        if again {
+            self.look_up(&id);
+        }
     }
 
     fn act(&mut self, act: &Act, done: &mpsc::UnboundedSender<Ended>) -> Result<(), perform::Refusal> {

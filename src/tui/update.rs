@@ -383,7 +383,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        domain::{Outcome, Snapshot, StoreState, Toast},
+        domain::{Escalation, Outcome, Snapshot, StoreState, Toast},
         tui::fixture::{self, now},
     };
 
@@ -461,8 +461,8 @@ mod tests {
         let mut settings = fixture::settings();
         settings.read_only = true;
         let mut ui = Ui::new(settings, fixture::burning().into(), Rect::new(0, 0, 120, 36), now());
-        for way in [Action::Acknowledge, Action::Unacknowledge] {
-            assert!(act(&mut ui, &[way, ENTER]).is_empty());
+        for way in [Action::Acknowledge, Action::Unacknowledge, Action::Note, Action::Resolve, Action::Snooze, Action::Escalate] {
+            assert!(act(&mut ui, &[way, ENTER, Action::Paste("x".into()), ENTER, ENTER]).is_empty());
         }
         assert!(ui.failures[0].contains("read-only"));
 
@@ -473,6 +473,56 @@ mod tests {
         ui.take(full.into(), now());
         assert!(act(&mut ui, &[ENTER]).is_empty());
         assert_eq!(ui.failures[0], "acting is off: journal.db: disk full");
+    }
+
+    #[test]
+    fn what_only_a_pager_has_is_offered_only_there_and_asks_for_what_it_needs() {
+        let mut ui = ui(fixture::burning());
+        for way in [Action::Resolve, Action::Snooze, Action::Escalate] {
+            assert!(act(&mut ui, &[way, ENTER, ENTER]).is_empty());
+            assert!(matches!(ui.mode, Mode::Normal) && ui.notice.take().unwrap().text.contains("this ends when its alert clears"));
+        }
+        let verb = |keys: &[Action]| {
+            let mut ui = super::tests::ui(fixture::paged());
+            act(&mut ui, &[Action::Go(Screen::Incidents), Action::Open]);
+            let requests = act(&mut ui, keys);
+            requests.into_iter().find_map(|r| if let Request::Act(act) = r { Some((act.incident.to_string(), act.verb)) } else { None })
+        };
+        let typed = |text: &str| Action::Paste(text.into());
+        let of = |verb| Some(("pd:Q2KJ7V".to_owned(), verb));
+        let note = Some(Text::clean("rolled back"));
+        assert_eq!(verb(&[Action::Resolve, ENTER]), of(Verb::Resolve { note: None }));
+        assert_eq!(verb(&[Action::Resolve, Action::Note, typed("rolled back"), ENTER, ENTER]), of(Verb::Resolve { note }));
+        assert_eq!(verb(&[Action::Note, typed("hello"), ENTER, ENTER]), of(Verb::Note { note: Text::clean("hello") }));
+        assert_eq!(verb(&[Action::Note, ENTER, ENTER, Action::Back]), None);
+        assert_eq!(verb(&[Action::Snooze, ENTER, ENTER]), of(Verb::Snooze { span: std::time::Duration::from_hours(1) }));
+        assert_eq!(verb(&[Action::Snooze, typed("9d"), ENTER, ENTER]), None);
+        assert_eq!(verb(&[Action::Escalate, typed("2"), ENTER, ENTER]), of(Verb::Escalate { to: Escalation::Level(2) }));
+        assert_eq!(verb(&[Action::Escalate, typed("2"), ENTER, Action::Back]), None);
+        let tom = Escalation::Person { name: Text::clean("tom"), email: Text::clean("tom@acme.example") };
+        assert_eq!(verb(&[Action::Escalate, typed("to"), ENTER, ENTER]), of(Verb::Escalate { to: tom }));
+        assert_eq!(verb(&[Action::Escalate, typed("nobody"), ENTER, ENTER]), None);
+    }
+
+    #[test]
+    fn an_open_incident_is_looked_up_when_it_is_opened_when_it_changes_and_now_and_then() {
+        let mut ui = ui(fixture::paged());
+        let asked = |ui: &mut Ui, secs| {
+            let looks = ui.after_draw(0, now() + chrono::TimeDelta::seconds(secs));
+            looks.into_iter().filter(|r| matches!(r, Request::Look(Question::Chronicle(_)))).count()
+        };
+        act(&mut ui, &[Action::Go(Screen::Incidents)]);
+        assert_eq!(asked(&mut ui, 0), 0);
+        act(&mut ui, &[Action::Open]);
+        assert_eq!((asked(&mut ui, 0), asked(&mut ui, 1), asked(&mut ui, 59)), (1, 0, 0));
+        let mut taken = fixture::paged();
+        Arc::make_mut(&mut taken.incidents[0]).version += 1;
+        ui.take(taken.clone().into(), now());
+        assert_eq!((asked(&mut ui, 60), asked(&mut ui, 61), asked(&mut ui, 120)), (1, 0, 1));
+        act(&mut ui, &[Action::Refresh]);
+        assert_eq!(asked(&mut ui, 121), 1);
+        ui.take(fixture::calm().into(), now());
+        assert_eq!(asked(&mut ui, 300), 0, "what is gone is not asked for");
     }
 
     #[test]

@@ -13,7 +13,7 @@
 //! ── notes ──── ── labels ──── ── annotations ──── ── links ────
 //! ```
 
-use chrono::{DateTime, TimeDelta};
+use chrono::TimeDelta;
 
 use super::{
     super::{
@@ -28,7 +28,7 @@ use super::{
 };
 use crate::domain::{
     Chronicle, Delivery, Incident, Labels, Mean, OnCallEntry, Origin, Passage, Rule, RuleState, SloRow, Status, Window, on_call_for,
-    person_of, timeline,
+    over_at, person_of, taken_at, timeline,
 };
 
 /// From this width on two sections stand side by side.
@@ -165,23 +165,19 @@ impl Room<'_> {
     }
 
     fn first_response(&self) -> Span {
-        let Some(since) = self.incident.since else { return Span::Unknown };
-        let taken = self.happened.iter().filter(|p| p.what == "ack" && p.at >= since).map(|p| p.at);
-        let held = self.incident.ack.as_ref().filter(|a| a.delivery == Delivery::Done).map(|a| a.at);
-        match held.or(self.incident.lapsed.as_ref().map(|(_, at)| *at)) {
-            Some(at) => Span::Over(Age::between(since, taken.fold(at, DateTime::min))),
-            None if self.gone => Span::Unknown,
-            None => Span::Running(self.view.age(since)),
+        match (self.incident.since, taken_at(self.incident, &self.happened)) {
+            (Some(since), Some(at)) => Span::Over(Age::between(since, at)),
+            (Some(since), None) if !self.gone => Span::Running(self.view.age(since)),
+            _ => Span::Unknown,
         }
     }
 
     fn resolution(&self) -> Span {
-        let Some(since) = self.incident.since else { return Span::Unknown };
-        let over = |p: &&Passage| matches!(p.what, "resolve" | "clear" | "over") && p.at >= since;
-        match self.happened.iter().filter(over).map(|p| p.at).min() {
-            Some(at) if self.gone || self.incident.status == Status::Resolved => Span::Over(Age::between(since, at)),
-            _ if self.gone => Span::Unknown,
-            _ => Span::Running(self.view.age(since)),
+        let over = over_at(self.incident, &self.happened).filter(|_| self.gone || self.incident.status == Status::Resolved);
+        match (self.incident.since, over) {
+            (Some(since), Some(at)) => Span::Over(Age::between(since, at)),
+            (Some(since), None) if !self.gone => Span::Running(self.view.age(since)),
+            _ => Span::Unknown,
         }
     }
 
@@ -298,7 +294,7 @@ impl Room<'_> {
         y
     }
 
-    /// `maya until 18:00 (19:02 there)`, `secondary jon`
+    /// `maya (19:02 there) until 18:00`, `secondary jon`
     fn turn(&self, turn: &OnCallEntry) -> String {
         let person = turn.email.as_ref().and_then(|email| person_of(&self.view.ui.settings.people, email));
         let who = person.map_or(&turn.who, |p| &p.name);
@@ -307,7 +303,7 @@ impl Room<'_> {
         let there = person.and_then(|p| p.time_zone).map(|zone| self.view.now.with_timezone(&zone).format("%H:%M").to_string());
         let here = self.view.now.with_timezone(&self.view.ui.settings.time_zone).format("%H:%M").to_string();
         let there = there.filter(|there| *there != here).map(|there| format!(" ({there} there)")).unwrap_or_default();
-        format!("{seat}{who}{until}{there}")
+        format!("{seat}{who}{there}{until}")
     }
 
     /// What happened, newest first. Returns the next line.

@@ -31,6 +31,7 @@ use super::{
     layout,
     links::Linked,
     state::{Mode, Screen, Subject, Ui},
+    theme::Role,
     widgets::figures::{Age, When},
 };
 use crate::domain::Snapshot;
@@ -90,7 +91,12 @@ fn body(canvas: &mut Canvas<'_>, area: Rect, view: View<'_>) -> u16 {
         return help::draw(&mut canvas.piece(area), scroll, view);
     }
     if let Some(open) = &view.ui.detail {
-        return detail(canvas, area, &open.subject, open.scroll, open.gone, view);
+        let below = detail(canvas, area, &open.subject, open.scroll, open.gone, view);
+        if below > 0 && canvas.height() > area.bottom() + 2 {
+            let w = canvas.width();
+            canvas.right(0, area.bottom(), w.saturating_sub(1), Role::Muted, format_args!("{below} more below"));
+        }
+        return below;
     }
     let (list, beside) = layout::with_detail(area);
     match view.ui.screen {

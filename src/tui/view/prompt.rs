@@ -169,17 +169,23 @@ fn typing(canvas: &mut Canvas<'_>, before: &str, typed: &Typed, keys: &str) {
 /// What accepting a wish will do, in one sentence with the true target.
 fn sentence(wish: &Wish, view: View<'_>) -> String {
     let (name, settings) = (name_of(&wish.incident), &view.ui.settings);
-    let place = |target: &Target| target.source().map_or_else(|| "in the journal".to_owned(), |s| format!("in {s}, in your name there"));
+    let place = |target: &Target| match target {
+        Target::PagerDuty { source, .. } => format!("in {source}, in your name there"),
+        Target::Alertmanager { .. } | Target::Journal => "in the journal".to_owned(),
+    };
     let mut text = match (&wish.taking, wish.incident.target()) {
         (Taking::Resolve, target) => format!("resolve {name} {}: it ends there for everybody", place(&target)),
-        (Taking::Note, target @ Target::PagerDuty { .. }) => format!("note on {name} {}, and in the journal", place(&target)),
-        (Taking::Note, Target::Journal | Target::Alertmanager { .. }) => format!("note on {name} in the journal"),
+        (Taking::Note, target) => {
+            let said = wish.note.as_ref().map(|n| brief(n.as_str(), 160).into_owned()).unwrap_or_default();
+            let also = if matches!(target, Target::PagerDuty { .. }) { ", and in the journal" } else { "" };
+            format!("note “{said}” on {name} {}{also}", place(&target))
+        }
         (Taking::Snooze(span), target) => {
             let until = view.when(view.now + span.delta(), false);
-            format!("snooze {name} {} for {span}: from {until} it is nobody's again, and pages", place(&target))
+            format!("snooze {name} for {span} {}: from {until} it is nobody's again, and pages", place(&target))
         }
         (Taking::Escalate(Escalation::Level(level)), target) => {
-            format!("escalate {name} {} to level {level}: whoever is on call there is paged", place(&target))
+            format!("escalate {name} to level {level} {}: whoever is on call there is paged", place(&target))
         }
         (Taking::Escalate(Escalation::Person { name: who, email }), target) => {
             format!("hand {name} to {who} ({email}) {}: they are paged", place(&target))
@@ -204,7 +210,7 @@ fn sentence(wish: &Wish, view: View<'_>) -> String {
     if let (Taking::Take, Some(ack)) = (&wish.taking, &wish.incident.ack) {
         text = format!("{} has it; {text}", ack.by);
     }
-    if let Some(note) = &wish.note {
+    if let Some(note) = wish.note.as_ref().filter(|_| wish.taking != Taking::Note) {
         // Writing to a String does not fail.
         let _ = write!(text, "; note “{}”", brief(note.as_str(), 160));
     }

@@ -69,8 +69,14 @@ fn incidents() {
 fn the_room_of_an_incident() {
     let open = [Action::Go(Screen::Incidents), Action::Open];
     pictures("room-paged", fixture::paged, &open);
-    pictures("room-paged-scrolled", fixture::paged, &[open.as_slice(), &[Action::Step(9)]].concat());
     pictures("room-own", fixture::burning, &open);
+    let mut ui = ui(fixture::paged(), fixture::settings(), (80, 24));
+    for action in open.iter().chain(&[Action::Page(1)]) {
+        let below = draw(&mut Buffer::empty(ui.area), &mut Vec::new(), &ui, fixture::now());
+        ui.after_draw(below, fixture::now());
+        update(&mut ui, action, fixture::now());
+    }
+    insta::assert_snapshot!("room-paged-scrolled-80x24", text(&ui));
 }
 
 /// Each way to act at its prompt, whole at the smallest size.
