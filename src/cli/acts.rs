@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     args::Common,
-    run::{Code, block_on, print},
+    run::{Code, block_on, json as json_text, print},
     setup,
 };
 use crate::{
@@ -86,7 +86,7 @@ pub fn tell(told: &Told, incident: Option<&Incident>, id: &str, done: &str, as_j
     if as_json {
         let id = incident.map_or(id, |i| i.id.as_str());
         let shape = json!({"version": 1, "incident": id, "outcome": told.word, "why": told.why, "receipt": told.receipt});
-        print(&format!("{shape:#}\n"))?;
+        print(&json_text(&shape))?;
     } else if let Some(why) = &told.why {
         eprintln!("burnwatch: {}", crate::domain::clean(why));
     } else if let Some(incident) = incident {

@@ -10,7 +10,7 @@ use unicode_width::UnicodeWidthStr;
 use super::{
     acts,
     args::Common,
-    run::{Code, block_on, print},
+    run::{Code, block_on, json as json_text, print},
     setup, status,
 };
 use crate::{
@@ -26,7 +26,7 @@ const VERSION: u32 = 1;
 pub fn list(common: &Common, as_json: bool) -> Result<Code> {
     let setup = setup::setup(&setup::load(common)?, common)?;
     let snapshot = block_on(engine::once(&setup))?;
-    print(&if as_json { format!("{:#}\n", list_json(&snapshot)) } else { table(&snapshot) })?;
+    print(&if as_json { json_text(&list_json(&snapshot)) } else { table(&snapshot) })?;
     let blind: Vec<_> = snapshot.sources.iter().filter(|s| s.state != Freshness::Fresh).collect();
     for source in &blind {
         eprintln!("burnwatch: {}", crate::domain::clean(&status::source_line(source)));
@@ -73,7 +73,7 @@ pub fn show(common: &Common, id: &str, as_json: bool) -> Result<Code> {
         Err(missing) => return acts::tell(&missing, None, id, "", as_json),
     };
     let room = Room::of(&setup, &snapshot, &incident);
-    print(&if as_json { format!("{:#}\n", room.json()) } else { room.text() })?;
+    print(&if as_json { json_text(&room.json()) } else { room.text() })?;
     Ok(Code::Yes)
 }
 

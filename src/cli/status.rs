@@ -185,6 +185,6 @@ pub fn status(common: &super::args::Common, as_json: bool) -> anyhow::Result<sup
     if let Some(trouble) = &snapshot.store.trouble {
         eprintln!("burnwatch: {trouble}");
     }
-    super::run::print(&if as_json { format!("{:#}\n", json(&snapshot)) } else { text(&snapshot) })?;
+    super::run::print(&if as_json { super::run::json(&json(&snapshot)) } else { text(&snapshot) })?;
     Ok(code(snapshot.verdict))
 }

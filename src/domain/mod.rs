@@ -39,6 +39,6 @@ pub use snapshot::{
     Alerts, Answer, Cell, Counter, Event, Fault, FaultClass, Figure, FiringAlert, Freshness, GroupCounts, History, LeaseView, Part, Points,
     Reading, RuleState, Scraped, Silence, SloRow, Snapshot, SourceRow, State, StoreState, Toast, Verdict,
 };
-pub use text::{Text, Untrusted, clean};
+pub use text::{Text, Untrusted, clean, is_plain};
 pub use timeline::{Chronicle, Log, Passage, Teller, over_at, taken_at, timeline};
 pub use window::{BadWindow, Interval, Window};

@@ -153,9 +153,10 @@ fn entries<'a>(snapshot: &'a Snapshot, incident: &Incident, chronicle: Option<&'
     older.into_iter().chain(newer).collect()
 }
 
-/// Whether a moment is only the note that an entry of ours left there.
+/// Whether a moment is only the note that an entry of ours left there, to the letter: a mark alone may have been copied to hide something.
 fn echoes(moment: &Moment, entry: &Entry) -> bool {
-    matches!(entry.what, What::Asked { .. }) && moment.text.as_str().contains(&super::mark(&entry.act))
+    let What::Asked { effect: Effect::Note { note, .. } } = &entry.what else { return false };
+    moment.what.as_str() == "annotate" && moment.text.as_str().trim_end() == format!("{note} {}", super::mark(&entry.act))
 }
 
 fn beginning(incident: &Incident) -> Option<Passage> {

@@ -298,7 +298,7 @@ impl Core {
                 Some(request) = inbox.recv() => self.request(request, &done),
                 Some(polled) = polled.recv() => self.polled(polled),
                 Some((act, entry)) = ended.recv() => self.ended(entry, &act),
-                Some((id, chronicle)) = self.told.1.recv() => self.told(id, chronicle),
+                Some((id, chronicle)) = self.told.1.recv() => self.told(&id, chronicle),
                 () = changed(watch.as_ref()) => self.woken(),
                 () = sleep_until(next_beat) => {
                     next_beat = Instant::now() + beat;
@@ -648,12 +648,12 @@ impl Core {
         });
     }
 
-    fn told(&mut self, id: IncidentId, chronicle: Chronicle) {
-        let again = self.looked_up.remove(&id) == Some(true);
+    fn told(&mut self, id: &IncidentId, chronicle: Chronicle) {
+        let again = self.looked_up.remove(id) == Some(true);
         self.take(Event::Chronicle(id.clone(), Box::new(chronicle)));
         self.show();
         if again {
-            self.look_up(&id);
+            self.look_up(id);
         }
     }
 

@@ -412,7 +412,12 @@ fn moments() -> Vec<Moment> {
     vec![
         moment(14, "trigger", "checkout", "Triggered through the API"),
         moment(13, "notify", "Maya Kaur", "Notified by SMS"),
-        moment(8, "annotate", "jon", "the canary of v42 is to blame; rolling it back once the queue is below a thousand [bw:act15]"),
+        moment(
+            8,
+            "annotate",
+            "jon",
+            "the canary of v42 is to blame; rolling it back once the queue of orders is below a thousand, not before [bw:act15]",
+        ),
         moment(5, "annotate", "Ines", "support knows; two customers have called"),
         moment(4, "notify", "Tom Okafor", "Notified by phone call"),
     ]

@@ -14,6 +14,7 @@
 
 pub mod exporter;
 pub mod fake;
+pub mod hostile;
 pub mod http;
 pub mod pagerduty;
 pub mod pty;
