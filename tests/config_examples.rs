@@ -6,6 +6,7 @@ use std::path::Path;
 
 use burnwatch::{
     config::{self, Loaded, Vocabulary},
+    domain::{Interval, Rotation, Seat, Text},
     sources::registry::{KINDS, Row, read},
 };
 
@@ -60,4 +61,28 @@ fn the_large_example_means_what_it_says() {
     assert_eq!(config.people.first().unwrap().night, Some((22, 7)));
     assert_eq!(config.store.url.as_deref(), Some(Path::new("/var/lib/burnwatch/acme")));
     assert_eq!(config.cockpit.time_zone.name(), "Europe/Berlin");
+}
+
+#[test]
+fn the_example_with_rotations_means_what_it_says() {
+    let config = load("x", &std::fs::read_to_string("config/on-call.toml").unwrap()).config;
+    let [payments, data] = config.rotations.as_slice() else { panic!("two rotations") };
+    let who = |rotation: &Rotation, seat, at: &str| rotation.who_at(seat, at.parse().unwrap()).map(ToString::to_string);
+    let name = |name: &str| Some(name.to_owned());
+    assert_eq!((payments.zone().name(), payments.seats().collect::<Vec<_>>()), ("Europe/Berlin", Seat::ALL.to_vec()));
+    // Handed over at 18:00 in Berlin, before and after clocks change.
+    for (at, first, second) in [
+        ("2026-03-23T16:59:00Z", "jon", "ana"),
+        ("2026-03-23T17:00:00Z", "ana", "maya"),
+        ("2026-03-30T15:59:00Z", "ana", "maya"),
+        ("2026-03-30T16:00:00Z", "maya", "jon"),
+    ] {
+        assert_eq!((who(payments, Seat::Primary, at), who(payments, Seat::Secondary, at)), (name(first), name(second)), "{at}");
+    }
+    assert_eq!(who(payments, Seat::Mentor, "2026-02-28T12:00:00Z"), None);
+    assert_eq!(who(payments, Seat::Mentor, "2026-03-02T12:00:00Z"), name("ines"));
+    assert_eq!(who(payments, Seat::Primary, "2026-12-24T17:00:00Z"), name("ana"));
+    let year = Interval { from: "2026-01-01T00:00:00Z".parse().unwrap(), to: "2027-01-01T00:00:00Z".parse().unwrap() };
+    assert_eq!((data.gaps(Seat::Primary, year), data.double_cover(year)), (vec![], vec![]));
+    assert_eq!(config.services.get(&Text::from("checkout")).unwrap().rotation, Some(Text::from("payments")));
 }

@@ -9,8 +9,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use burnwatch::config::{
-    self, Credentials, Found, HttpSettings, Kind, Level, Loaded, Origin, Problems, SourceCommon, SourceRow, Vocabulary,
+use burnwatch::{
+    config::{self, Credentials, Found, HttpSettings, Kind, Level, Loaded, Origin, Problems, SourceCommon, SourceRow, Vocabulary},
+    sources::registry,
 };
 
 const WORDS: Vocabulary<'_> = Vocabulary {
@@ -221,6 +222,148 @@ fn rules_are_checked_against_each_other_and_the_objective() {
     assert_eq!(rule("long = '1h'\nshort = '5m'\nbudget = 200"), ["11:10 `budget` is a share between 0 % and 100 %"]);
     assert_eq!(rule("long = '1h'\nshort = '5m'\nbudget = 0.02\nfor = '1m'"), ["12:1 unknown key `for`"]);
     assert_eq!(rule("long = '1h'\nshort = '5m'\nfactor = 1000"), ["6:13 at 99.9% the rules over 1h/5m can never fire"]);
+}
+
+const ROTATIONS: &str = r#"
+[[person]]
+name = "maya"
+[[person]]
+name = "jon"
+[[rotation]]
+name = "payments"
+time_zone = "Europe/Belrin"
+participants = ["maya", "jno"]
+handoff = "fortnightly"
+at = "9:00"
+start = "2026-02-30"
+only = ["mon-fry 09:00-18:00"]
+partcipants = []
+[[rotation.layers]]
+seat = "secundary"
+participants = []
+[[rotation.overrides]]
+who = "mya"
+from = "2026-12-26 09:00"
+to = "2026-12-24 18:00"
+why = "holidays"
+[[rotation.overrides]]
+who = "maya"
+from = "christmas"
+[[rotation]]
+name = "payments"
+[[rotation]]
+name = "data"
+only = ["sat"]
+[[rotation.layers]]
+participants = ["maya"]
+[[rotation]]
+name = "night"
+handoff = "daily"
+at = 9
+start = 2026-01-01
+participants = "maya"
+[[service]]
+name = "checkout"
+rotation = "payment"
+"#;
+
+#[test]
+fn mistakes_in_rotations_are_told_at_their_places() {
+    let expected = [
+        "7:13 unknown time zone `Europe/Belrin`",
+        "8:25 unknown person `jno`",
+        "9:11 `fortnightly` is not a handoff such as \"daily\", \"weekly\", \"monthly\", \"every 12h\", \"every 3 days\" or \"every 2 weeks\"",
+        "10:6 `at` is a time of day such as \"09:00\"",
+        "11:9 `start` is a day such as \"2026-01-05\"",
+        "12:9 `mon-fry 09:00-18:00` is not a stretch of the week such as \"mon-fri 09:00-18:00\", \"sat,sun\" or \"22:00-06:00\"",
+        "13:1 unknown key `partcipants`",
+        "15:8 unknown seat `secundary`",
+        "16:1 `participants` is empty",
+        "18:7 unknown person `mya`",
+        "20:1 `to` is not after `from`",
+        "21:1 unknown key `why`",
+        "22:1 `to` is missing",
+        "24:8 `from` is a time such as \"2026-12-24 18:00\", or with an offset \"2026-12-24T18:00:00+01:00\"",
+        "25:1 `participants` is missing",
+        "26:8 rotation `payments` is already on line 6",
+        "29:1 `only` without `participants`",
+        "30:1 `handoff` is missing",
+        "30:1 `at` is missing",
+        "30:1 `start` is missing",
+        "35:6 `at` wants a text in quotes, this is a number",
+        "36:9 `start` wants a text in quotes, this is a time",
+        "37:16 `participants` wants a list of texts, this is a text",
+        "40:12 unknown rotation `payment`",
+    ];
+    assert_eq!(told(&with_slos(ROTATIONS.trim_start())), expected);
+    let help = load(&with_slos(ROTATIONS.trim_start())).unwrap_err().to_string();
+    for told in [
+        "did you mean `jon`?",
+        "did you mean `maya`?",
+        "did you mean `secondary`?",
+        "did you mean `payments`?",
+        "did you mean `participants`?",
+    ] {
+        assert!(help.contains(told), "{told}");
+    }
+}
+
+#[test]
+fn a_layer_that_is_never_seen_is_a_warning() {
+    let people = "[[person]]\nname = 'maya'\n";
+    let layer = |more: &str| format!("[[rotation.layers]]\nparticipants = ['maya']\n{more}\n");
+    let rotation = |upper: &str| {
+        let head = "[[rotation]]\nname = 'p'\nhandoff = 'daily'\nat = '09:00'\nstart = '2026-01-05'\n";
+        told(&with_slos(&format!("{people}{head}{}{}", layer("only = ['sat']"), layer(upper))))
+    };
+    assert_eq!(rotation(""), ["8:1 nobody ever has a turn here: the layer on line 11 lies over it"]);
+    for well in ["only = ['sun']", "start = '2026-02-05'", "seat = 'mentor'"] {
+        assert_eq!(rotation(well), [""; 0], "{well}");
+    }
+}
+
+#[test]
+fn a_service_may_name_the_rotation_of_a_source_or_any_if_none_is_known() {
+    let service = |more: &str| told(&with_slos(&format!("{more}\n[[service]]\nname = 'checkout'\nrotation = 'payments'")));
+    assert_eq!(service(""), [""; 0]);
+    let source = |rotation: &str| format!("[[source]]\nname = 'cal'\nkind = 'alertmanager'\nurl = 'http://h'\nrotation = '{rotation}'");
+    // An Alertmanager has no such key; other kinds have.
+    assert_eq!(service(&source("data")), ["5:1 unknown key `rotation`", "8:12 unknown rotation `payments`"]);
+    assert_eq!(service(&source("payments")), ["5:1 unknown key `rotation`"]);
+}
+
+/// What the backends themselves say of `text`.
+fn told_by_backends(text: &str) -> String {
+    let words = Vocabulary { kinds: &registry::KINDS, themes: &[] };
+    let loaded = config::load_text(Path::new("burnwatch.toml"), text, &words, registry::read);
+    let problems = loaded.map_or_else(|problems| problems, |loaded| Problems(loaded.warnings));
+    format!("{problems}")
+}
+
+#[test]
+fn mistakes_in_calendars_are_told_and_their_addresses_never_shown() {
+    let calendar = |keys: &str| told_by_backends(&format!("[[source]]\nname = 'rota'\nkind = 'ical'\n{keys}\n"));
+    assert_eq!(calendar("url = 'webcal://h/s3cret.ics?x=s3cret'\nrotation = 'payments'\nsummary = 'On call: (.+)'"), "");
+    assert_eq!(calendar("file = 'Cargo.toml'\nrotation = 'payments'\nseat = 'mentor'"), "");
+    for (keys, told) in [
+        ("rotation = 'payments'", "error: `url` is missing"),
+        ("url = 'http://h/s3cret'", "error: `rotation` is missing"),
+        ("url = 'h/s3cret.ics'\nrotation = 'p'", "error: `url` is a whole address"),
+        ("url = 'http://u:s3cret@h/'\nrotation = 'p'", "error: `url` is a whole address"),
+        ("url = 'http://h/s3cret'\nurl_env = 'X'\nrotation = 'p'", "error: more than one `url`"),
+        ("url = ['http://h/s3cret']\nrotation = 'p'", "error: `url` wants a text in quotes"),
+        ("url = 'http://h/s3cret'\nrotation = 'p'\nsummary = '('", "error: `summary` is a regular expression with one group"),
+        ("url = 'http://h/s3cret'\nrotation = 'p'\nsummary = 'no group'", "error: `summary` is a regular expression with one group"),
+        ("url = 'http://h/s3cret'\nrotation = 'p'\nseat = 'front'", "error: unknown seat `front`"),
+        ("url = 'http://h/s3cret'\nrotation = 'p'\ntime_zone = 'CEST'", "error: unknown time zone `CEST`"),
+        ("url_env = 'BURNWATCH_NO_SUCH_VARIABLE'\nrotation = 'p'", "error: the environment variable is not set"),
+        ("file = '/nowhere/rota.ics'\nrotation = 'p'", "error: cannot read /nowhere/rota.ics"),
+        ("file = 'Cargo.toml'\nurl = 'http://h/s3cret'\nrotation = 'p'", "error: unknown key `url`"),
+    ] {
+        let all = calendar(keys);
+        assert!(all.starts_with(told) && all.matches("error: ").count() == 1, "{keys}: {all}");
+        assert!(!all.contains("s3cret"), "{all}");
+    }
 }
 
 #[test]

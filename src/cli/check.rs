@@ -96,7 +96,7 @@ fn lively(setup: &Setup, snapshot: &Snapshot) -> String {
                 let calls = snapshot.on_call.get(&source.name).map_or(0, |list| list.len());
                 format!("answered{took}: {open} open incidents, {calls} turns on call")
             }
-            (None, "scrape") => format!("answered{took}"),
+            (None, "scrape" | "ical") => format!("answered{took}"),
             (None, _) => format!("answered{took}: {slos} SLOs"),
         };
         let _ = writeln!(out, "  {:<12} {what}", source.name.as_str());

@@ -17,7 +17,7 @@ use super::{
     model::{self, Config, SourceRow, Vocabulary},
     ownership, people,
     problem::{Level, Problem, Problems},
-    secret,
+    rotation, secret,
     section::Section,
     slo,
 };
@@ -168,10 +168,14 @@ fn assemble<T>(
     let mut problems = guard.check(context.document.path(), &cockpit.trusted_owners);
     context.commands.set(guard.commands(!problems.is_empty())).ok();
     let rows = model::sources(&mut root, words.kinds);
+    let people = people::people(&mut root);
+    let (rotations, mut names) = rotation::rotations(&mut root, &people, cockpit.time_zone);
+    names.extend(rows.iter().filter_map(|row| row.section.text_of("rotation").map(str::to_owned)));
     let config = Config {
         store: model::store(&mut root),
-        people: people::people(&mut root),
-        services: people::services(&mut root),
+        services: people::services(&mut root, &names),
+        people,
+        rotations,
         definitions: slo::definitions(&mut root, &rows, words.kinds),
         document: context.document.clone(),
         cockpit,

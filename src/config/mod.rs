@@ -2,8 +2,8 @@
 //!
 //! [`find`] says which file it is, [`load`] reads it. The text becomes a tree whose keys and values know where they stand; a
 //! [`Section`] reads one table of it and remembers which keys were asked for, so that nothing is ignored: a key that nobody asked for
-//! is a mistake, with the word that was probably meant. The model (`[cockpit]`, `[store]`, `[[person]]`, `[[service]]`, `[[slo]]`) is
-//! read here; a `[[source]]` row is handed unread to whoever knows its kind. [`Problem`]s gather along the way and come back together.
+//! is a mistake, with the word that was probably meant. The model (`[cockpit]`, `[store]`, `[[person]]`, `[[service]]`, `[[rotation]]`,
+//! `[[slo]]`) is read here; a `[[source]]` row is handed unread to whoever knows its kind. [`Problem`]s gather along the way and come back together.
 //!
 //! Two things never happen: a [`Secret`] is never printed (nor the part of a line that may hold one), and a file that somebody else
 //! could have written is never obeyed.
@@ -17,6 +17,7 @@ mod model;
 mod ownership;
 mod people;
 mod problem;
+mod rotation;
 mod secret;
 mod section;
 mod slo;

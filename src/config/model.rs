@@ -11,7 +11,7 @@ use super::{
     problem::did_you_mean,
     section::Section,
 };
-use crate::domain::{Definition, Person, Service, SourceName, Text};
+use crate::domain::{Definition, Person, Rotation, Service, SourceName, Text};
 
 /// Words to which somebody above gives a meaning.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +42,8 @@ pub struct Config {
     pub people: Vec<Person>,
     /// `[[service]]`, by name.
     pub services: BTreeMap<Text, Service>,
+    /// `[[rotation]]`, in the order of the file.
+    pub rotations: Vec<Arc<Rotation>>,
     /// `[[slo]]`, in the order of the file; their ids are unique.
     pub definitions: Vec<Arc<Definition>>,
     /// The file.

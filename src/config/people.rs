@@ -70,19 +70,29 @@ fn night(text: &str) -> Option<(u32, u32)> {
     Some((hour(from)?, hour(to)?)).filter(|(from, to)| from != to)
 }
 
-/// All `[[service]]` rows of `root`.
-pub(super) fn services(root: &mut Section) -> BTreeMap<Text, Service> {
+/// All `[[service]]` rows of `root`; `rotations` are the names that there are, if any.
+pub(super) fn services(root: &mut Section, rotations: &[String]) -> BTreeMap<Text, Service> {
     let mut names = Taken::default();
-    root.sections("service").into_iter().filter_map(|row| service(row, &mut names)).map(|s| (s.name.clone(), s)).collect()
+    root.sections("service").into_iter().filter_map(|row| service(row, &mut names, rotations)).map(|s| (s.name.clone(), s)).collect()
 }
 
-fn service(mut row: Section, names: &mut Taken) -> Option<Service> {
+fn service(mut row: Section, names: &mut Taken, rotations: &[String]) -> Option<Service> {
     let name = row.name("name", "\"checkout\"").filter(|n| names.take(&row, "service", n));
     let owner = row.text("owner");
     let tier = row.integer("tier", 1, 5).and_then(|t| u8::try_from(t.into_inner()).ok());
-    let rotation = row.text("rotation");
+    let rotation = row.str("rotation").filter(|r| rotations.is_empty() || known(&row, "rotation", r, rotations.iter().map(String::as_str)));
     row.finish();
-    Some(Service { name: Text::clean(name?.get_ref()), owner, tier, rotation })
+    Some(Service { name: Text::clean(name?.get_ref()), owner, tier, rotation: rotation.map(|r| Text::clean(r.get_ref())) })
+}
+
+/// Whether `word` is one of the names that other rows gave; if not, that is an error, unless a row could not be read.
+pub(super) fn known<'a>(section: &Section, what: &str, word: &Spanned<String>, names: impl Iterator<Item = &'a str> + Clone) -> bool {
+    let found = names.clone().any(|n| n == word.get_ref());
+    if !found && !section.context.lost_section {
+        let help = did_you_mean(word.get_ref(), names).unwrap_or_else(|| format!("add a [[{what}]] of this name"));
+        section.error_with_help(&word.span(), &format!("unknown {what} `{}`", word.get_ref()), &help);
+    }
+    found
 }
 
 #[cfg(test)]

@@ -236,6 +236,13 @@ impl Section {
     pub fn is_text(&self, key: &str) -> bool {
         self.entries.iter().any(|e| e.key == key && matches!(e.node.value, Value::Text(_)))
     }
+    /// The text of `key`, without reading it.
+    pub(super) fn text_of(&self, key: &str) -> Option<&str> {
+        self.entries
+            .iter()
+            .find(|e| e.key == key)
+            .and_then(|e| if let Value::Text(text) = &e.node.value { Some(text.as_str()) } else { None })
+    }
     /// The names of its keys, for sections whose keys are the user's own words.
     pub fn keys(&self) -> Vec<Spanned<String>> {
         self.entries.iter().map(|e| Spanned::new(e.at.clone(), e.key.clone())).collect()

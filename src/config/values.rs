@@ -2,10 +2,11 @@
 
 use std::{ops::Range, path::PathBuf, time::Duration};
 
+use chrono_tz::Tz;
 use toml::Spanned;
 use url::Url;
 
-use super::{secret, section::Section, syntax::Value};
+use super::{people, secret, section::Section, syntax::Value};
 use crate::domain::{BadSelector, Selector, Window};
 
 impl Section {
@@ -87,6 +88,39 @@ impl Section {
     pub fn page_url(&mut self, key: &str) -> Option<Spanned<Url>> {
         let text = self.required_str(key, "\"http://checkout:8080/metrics\"")?;
         self.address(key, &text)
+    }
+    /// The whole address of a feed, which often is a secret of its own: from `key`, `key_file`, `key_env` or `key_command`, and never
+    /// shown. `webcal` is as good as `https`.
+    pub fn feed_url(&mut self, key: &str) -> Option<Url> {
+        let given = ["", "_file", "_env", "_command"].map(|end| format!("{key}{end}"));
+        let span = given.iter().find(|k| self.has(k)).map_or_else(|| self.span(), |k| self.key_span(k));
+        if !given.iter().any(|k| self.has(k)) {
+            self.missing_with_help(
+                &format!("`{key}` is missing"),
+                &format!("add `{key}_file = \"~/.config/burnwatch/feed\"` or `file = \"rota.ics\"`"),
+            );
+        }
+        let text = if self.has(key) {
+            self.entries.iter().filter(|e| e.key == key).for_each(|e| self.context.hide(e.node.span.clone()));
+            if let Some(second) = given.iter().skip(1).find(|k| self.has(k)) {
+                self.error_with_help(&self.key_span(second), &format!("more than one `{key}`"), "keep exactly one of them");
+            }
+            self.asked.extend(given);
+            self.str(key)?.into_inner()
+        } else {
+            self.secret(key)?.expose().to_owned()
+        };
+        let address = text.strip_prefix("webcal://").map_or(text.clone(), |rest| format!("https://{rest}"));
+        let well = |url: &Url| matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none();
+        let url = Url::parse(&address).ok().filter(well);
+        if url.is_none() {
+            self.error(&span, &format!("`{key}` is a whole address that begins with http:// or https:// and holds no login"));
+        }
+        url
+    }
+    /// A time zone such as `Europe/Berlin`.
+    pub fn zone(&mut self, key: &str) -> Option<Tz> {
+        people::zone(self, key)
     }
     fn address(&self, key: &str, text: &Spanned<String>) -> Option<Spanned<Url>> {
         let span = text.span();

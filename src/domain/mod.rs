@@ -6,13 +6,21 @@
 mod alert;
 mod audit;
 mod burn;
+mod calendar;
+mod double;
+mod duty;
+mod fairness;
+mod handoff;
+mod hours;
 mod incident;
 mod on_call;
 mod paged;
 mod plan;
 mod request;
 mod response;
+mod rotation;
 mod selector;
+mod shift;
 mod slo;
 mod snapshot;
 mod text;
@@ -24,13 +32,21 @@ pub use audit::{
     ACK_PREFIX, Ack, Actor, Delivery, Effect, Entry, Escalation, Open, Outcome, Release, Target, Thread, What, ack_comment, mark,
 };
 pub use burn::{BurnRate, Grade, Rule, burn_rate, time_to_exhaustion, workbook};
+pub use calendar::{instant, midnight, wall};
+pub use double::{DoubleCover, Doubled, double_cover};
+pub use duty::{Duty, gaps_of, shifts_of};
+pub use fairness::{Balance, Burden, Fairness, Page, USUAL_NIGHT, balance, fairness};
+pub use handoff::{BadHandoff, Every};
+pub use hours::{BadHours, Hours, read_time};
 pub use incident::{Incident, Link, Origin, Status};
 pub use on_call::{OnCallEntry, on_call_for};
 pub use paged::{Holder, Moment, PagedIncident, person_of};
 pub use plan::{AckPolicy, Ask, Definition, Lane, Person, Plan, Service, Side, Sli, SourcePlan, Want};
 pub use request::{Act, Question, Request, Verb};
 pub use response::{LOOKS_BACK, Mean, Response, SERVICE_LABELS, response, service_of_labels};
+pub use rotation::{BadRotation, Layer, Override, Rotation};
 pub use selector::{BadSelector, Matcher, Op, Selector, quote};
+pub use shift::{Cover, GapInCover, Seat, Shift};
 pub use slo::{
     ActId, BadObjective, DefinitionId, EventCounts, Group, IncidentId, Objective, SloId, SourceName, error_budget_remaining, events_left,
     outage_left_secs,

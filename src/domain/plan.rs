@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
-use super::{DefinitionId, Grade, Group, Objective, Rule, Selector, SloId, SourceName, Text, Window};
+use super::{DefinitionId, Grade, Group, Interval, Objective, Rule, Selector, SloId, SourceName, Text, Window};
 
 /// All that a cockpit watches. A reload makes a new one.
 #[derive(Clone, Debug)]
@@ -282,6 +282,11 @@ pub enum Want {
     Alerts,
     /// Counters as they stand.
     Scrape,
+    /// Who is on duty.
+    Duties {
+        /// When.
+        between: Interval,
+    },
     /// Open incidents of a service that pages people.
     Incidents,
     /// Who is on call there, now and in the coming days.

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BurnRate, Chronicle, Definition, Entry, Episode, EventCounts, Grade, Group, Incident, IncidentId, Labels, Lane, Link, Objective,
+    BurnRate, Chronicle, Definition, Duty, Entry, Episode, EventCounts, Grade, Group, Incident, IncidentId, Labels, Lane, Link, Objective,
     OnCallEntry, PagedIncident, SloId, SourceName, Text, Thread, Want, Window,
 };
 
@@ -125,6 +125,8 @@ pub enum Answer {
     Alerts(Alerts),
     /// To [`Want::Scrape`]; the engine turns it into counts before it is stored.
     Scraped(Vec<Scraped>),
+    /// To [`Want::Duties`]: those that touch the time asked for.
+    Duties(Vec<Duty>),
     /// To [`Want::Incidents`].
     Incidents(Vec<PagedIncident>),
     /// To [`Want::OnCall`].

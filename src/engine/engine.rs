@@ -578,9 +578,9 @@ impl Core {
     fn look(&mut self) {
         let interest = Interest::of(&self.snapshot, &self.visible);
         self.interest.send_if_modified(|old| {
-            let news = *old != interest && interest != Interest::default();
+            let urgent = interest.is_urgent(old);
             *old = interest;
-            news
+            urgent
         });
     }
 

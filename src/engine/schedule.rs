@@ -4,19 +4,22 @@
 //! by their own cadence ([`SourcePlan::cadence`]); one question per definition and window however many SLOs fan out of it; the past of a
 //! sparkline once, for the rows on screen, after which each poll brings its own tail.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{cmp::Reverse, collections::HashMap, sync::Arc};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
     domain::{
-        Ask, Definition, DefinitionId, Episode, Grade, Group, History, Lane, Plan, SloId, SloRow, Snapshot, SourcePlan, Want, Window,
+        Ask, Definition, DefinitionId, Episode, Grade, Group, History, Interval, Lane, Plan, SloId, SloRow, Snapshot, SourcePlan, Want,
+        Window,
     },
     sources::Gives,
 };
 
 /// From asking to asking who is on call.
 const ON_CALL: TimeDelta = TimeDelta::minutes(5);
+/// How far back and ahead duties are asked for: what fairness looks back on, and what a screen shows.
+const DUTIES: (TimeDelta, TimeDelta) = (TimeDelta::days(30), TimeDelta::days(14));
 
 /// When each want was last answered.
 #[derive(Clone, Debug, Default)]
@@ -42,7 +45,7 @@ impl Answered {
                 self.0.insert(Key::Start(definition.clone(), group.clone(), *grade), at);
             }
             Want::OnCall => drop(self.0.insert(Key::OnCall, at)),
-            Want::Presence { .. } | Want::Alerts | Want::Scrape | Want::Incidents => {}
+            Want::Presence { .. } | Want::Alerts | Want::Scrape | Want::Incidents | Want::Duties { .. } => {}
         }
     }
 }
@@ -52,7 +55,7 @@ impl Answered {
 pub struct Interest {
     /// Rows whose sparkline has no past yet.
     pub history: Vec<(DefinitionId, Group)>,
-    /// Episodes of which nobody knows when they began.
+    /// Episodes of which nobody knows when they began; pages first.
     pub starts: Vec<(DefinitionId, Group, Grade)>,
 }
 
@@ -60,7 +63,8 @@ impl Interest {
     /// What `visible` rows and the open episodes of a snapshot still lack.
     pub fn of(snapshot: &Snapshot, visible: &[SloId]) -> Self {
         let unknown = |e: &&Episode| e.ended_at.is_none() && e.since.is_none();
-        let unknown: Vec<&Episode> = snapshot.episodes.values().filter(unknown).collect();
+        let mut unknown: Vec<&Episode> = snapshot.episodes.values().filter(unknown).collect();
+        unknown.sort_by_key(|e| Reverse(e.grade));
         if visible.is_empty() && unknown.is_empty() {
             return Self::default();
         }
@@ -71,6 +75,14 @@ impl Interest {
             history: lacks.map(|r| (r.definition.id.clone(), r.group.clone())).collect(),
             starts: starts.map(|(r, grade)| (r.definition.id.clone(), r.group.clone(), grade)).collect(),
         }
+    }
+
+    /// Whether this should be asked at once rather than with the next poll, `before` having been known: sparklines of what has come on
+    /// the screen, and when pages began. When tickets began is dear to ask (days in small steps) and can wait.
+    pub fn is_urgent(&self, before: &Self) -> bool {
+        let pages = || self.starts.iter().filter(|(_, _, grade)| *grade == Grade::Page);
+        let news = self.history != before.history || !pages().eq(before.starts.iter().filter(|(_, _, grade)| *grade == Grade::Page));
+        news && (!self.history.is_empty() || pages().next().is_some())
     }
 }
 
@@ -87,6 +99,7 @@ pub fn schedule(
     let wants = match gives {
         Gives::Alerts => vec![Want::Alerts],
         Gives::Scrape => vec![Want::Scrape],
+        Gives::Duties => vec![Want::Duties { between: Interval { from: at - DUTIES.0, to: at + DUTIES.1 } }],
         Gives::Incidents => incidents(source, answered, at),
         Gives::Metrics => metrics(plan, source, answered, interest, at),
     };
@@ -210,6 +223,19 @@ pub(super) mod tests {
         let expected =
             [("1d", 12), ("1h", 240), ("2h", 240), ("30d", 2), ("30m", 240), ("3d", 4), ("5m", 240), ("6h", 240), ("Presence", 240)];
         assert_eq!(hour, expected.map(|(name, times)| (name.to_owned(), times)));
+    }
+
+    #[test]
+    fn when_pages_began_is_urgent_and_when_tickets_did_is_not() {
+        let of = |grades: &[Grade]| {
+            let start = |grade: &Grade| (DefinitionId::new("availability"), Group(vec![Untrusted::new(grade.word())]), *grade);
+            Interest { history: Vec::new(), starts: grades.iter().map(start).collect() }
+        };
+        let (page, ticket, both) = (of(&[Grade::Page]), of(&[Grade::Ticket]), of(&[Grade::Page, Grade::Ticket]));
+        assert!(page.is_urgent(&of(&[])) && both.is_urgent(&ticket));
+        assert!(!ticket.is_urgent(&of(&[])) && !ticket.is_urgent(&both) && !both.is_urgent(&both) && !of(&[]).is_urgent(&page));
+        let history = Interest { history: vec![("availability".into(), Group(Vec::new()))], starts: Vec::new() };
+        assert!(history.is_urgent(&page) && !history.is_urgent(&history));
     }
 
     #[test]

@@ -116,6 +116,15 @@ impl Http {
         })
     }
 
+    /// The same client, which lets no message repeat the path of `address` or a part of it: for addresses that are secrets themselves.
+    pub fn with_secret_path(mut self, address: &Address) -> Self {
+        let parts = address.url().path_segments().into_iter().flatten().filter(|part| part.len() >= 4).map(str::to_owned);
+        self.secrets.push(address.url().path().to_owned());
+        self.secrets.extend(parts);
+        self.secrets.retain(|secret| secret.len() >= 4);
+        self
+    }
+
     /// Make one call within `limit`.
     pub async fn call(&self, to: &Address, call: Call<'_>, limit: Duration, now: Now<'_>) -> Result<Good, Failure> {
         timeout(limit, self.exchange(to, call, now)).await.unwrap_or_else(|_| {

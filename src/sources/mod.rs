@@ -12,6 +12,7 @@ mod decode;
 mod exposition;
 mod failure;
 mod http;
+mod ical;
 mod pagerduty;
 mod prometheus;
 mod promql;
@@ -28,11 +29,12 @@ pub use alertmanager::Alertmanager;
 pub use decode::{BadAnswer, counts as decode_counts};
 #[doc(hidden)]
 pub use exposition::{BadLine, Sample, parse as parse_exposition};
+pub use ical::Ical;
 pub use pagerduty::PagerDuty;
 pub use prometheus::Prometheus;
 pub use scrape::Scrape;
 pub use settings::{
-    AlertmanagerSettings, BadSettings, Credentials, Deadlines, HttpSettings, PagerDutySettings, PrometheusSettings, ScrapeSettings,
-    ScrapeTarget,
+    AlertmanagerSettings, BadSettings, Credentials, Deadlines, HttpSettings, IcalPlace, IcalSettings, PagerDutySettings,
+    PrometheusSettings, ScrapeSettings, ScrapeTarget,
 };
 pub use source::{Chronicle, Examiner, Finding, Gives, Order, Responder, Source};

@@ -2,22 +2,24 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use regex::Regex;
 use toml::Spanned;
 
 use super::{
-    Alertmanager, AlertmanagerSettings, BadSettings, Credentials, Deadlines, HttpSettings, PagerDuty, PagerDutySettings, Prometheus,
-    PrometheusSettings, Scrape, ScrapeSettings, ScrapeTarget, Source,
+    Alertmanager, AlertmanagerSettings, BadSettings, Credentials, Deadlines, HttpSettings, Ical, IcalPlace, IcalSettings, PagerDuty,
+    PagerDutySettings, Prometheus, PrometheusSettings, Scrape, ScrapeSettings, ScrapeTarget, Source,
 };
 use crate::{
     config::{self, ClientSettings, Kind, Section, SourceCommon, SourceRow, Target},
-    domain::{Definition, Severity, SourceName, SourcePlan},
+    domain::{Definition, Seat, Severity, SourceName, SourcePlan, Text},
 };
 
 /// The kinds of source there are.
-pub const KINDS: [Kind; 4] = [
+pub const KINDS: [Kind; 5] = [
     Kind { word: "prometheus", counts_events: true },
     Kind { word: "scrape", counts_events: true },
     Kind { word: "alertmanager", counts_events: false },
+    Kind { word: "ical", counts_events: false },
     Kind { word: "pagerduty", counts_events: false },
 ];
 
@@ -37,6 +39,7 @@ enum Settings {
     Prometheus(PrometheusSettings),
     Alertmanager(AlertmanagerSettings),
     Scrape(ScrapeSettings),
+    Ical(IcalSettings),
     PagerDuty(PagerDutySettings),
 }
 
@@ -45,6 +48,8 @@ pub fn read(row: &mut SourceRow) -> Option<Row> {
     let common = match row.kind.as_str() {
         // Many pages, one after the other, and an allowance of requests that all tools of an account share.
         "pagerduty" => SourceCommon::read_with(&mut row.section, 30, 20),
+        // Rotas change seldom, and makers of calendars are slow and refuse those who ask often.
+        "ical" => SourceCommon::read_with(&mut row.section, 300, 20),
         _ => SourceCommon::read(&mut row.section),
     };
     let name = row.name.clone();
@@ -56,6 +61,7 @@ pub fn read(row: &mut SourceRow) -> Option<Row> {
             let ack_for = row.section.duration("ack_for").map_or(ACK_FOR, Spanned::into_inner);
             ("alertmanager", alertmanager(&mut row.section, name, deadlines), ack_for)
         }
+        "ical" => ("ical", ical(&mut row.section, name, deadlines), ACK_FOR),
         "pagerduty" => ("pagerduty", pagerduty(&mut row.section, name, deadlines), ACK_FOR),
         _ => return None,
     };
@@ -64,6 +70,7 @@ pub fn read(row: &mut SourceRow) -> Option<Row> {
         Settings::Alertmanager(s) => (s.heartbeat.is_some(), s.http.insecure),
         Settings::Prometheus(s) => (false, s.http.insecure),
         Settings::Scrape(s) => (false, s.http.insecure),
+        Settings::Ical(s) => (false, matches!(&s.place, IcalPlace::Web(http) if http.insecure)),
         Settings::PagerDuty(s) => (false, s.http.insecure),
     };
     // A scrape takes its samples itself, each poll.
@@ -81,6 +88,7 @@ impl Row {
             Settings::Prometheus(settings) => Arc::new(Prometheus::new(settings, ours)?),
             Settings::Alertmanager(settings) => Arc::new(Alertmanager::new(settings)?),
             Settings::Scrape(settings) => Arc::new(Scrape::new(settings, ours)?),
+            Settings::Ical(settings) => Arc::new(Ical::new(settings)?),
             Settings::PagerDuty(settings) => Arc::new(PagerDuty::new(settings)?),
         })
     }
@@ -142,6 +150,36 @@ fn scrape(section: &mut Section, name: SourceName, deadlines: Deadlines) -> Opti
     let first = targets.first()?.url.clone();
     let targets = targets.into_iter().map(|t| ScrapeTarget { url: t.url, labels: t.labels }).collect();
     Some(Settings::Scrape(ScrapeSettings { name, http: settings(first, client), deadlines, targets }))
+}
+
+/// A feed at an address, or in a file.
+fn ical(section: &mut Section, name: SourceName, deadlines: Deadlines) -> Option<Settings> {
+    let rotation = section.name("rotation", "\"payments\"");
+    let words = Seat::ALL.map(Seat::word);
+    let seat = if section.has("seat") { section.one_of("seat", &words).map(|s| *s.get_ref()) } else { Some(Seat::Primary.word()) };
+    let seat = Seat::ALL.into_iter().find(|s| Some(s.word()) == seat);
+    let (well, summary) = pattern(section);
+    let time_zone = section.zone("time_zone");
+    let place = if section.has("file") {
+        section.file("file").map(|path| IcalPlace::File(path.into_inner()))
+    } else {
+        let (url, client) = (section.feed_url("url"), ClientSettings::read(section));
+        url.map(|url| IcalPlace::Web(Box::new(settings(url, client))))
+    };
+    let rotation = Text::clean(rotation?.get_ref());
+    let settings = IcalSettings { name, place: place?, deadlines, rotation, seat: seat?, summary, time_zone };
+    well.then_some(Settings::Ical(settings))
+}
+
+/// `summary`, and whether it is well.
+fn pattern(section: &mut Section) -> (bool, Option<Regex>) {
+    let Some(text) = section.str("summary") else { return (!section.has("summary"), None) };
+    let read = Regex::new(text.get_ref()).ok().filter(|look| look.captures_len() == 2);
+    if read.is_none() {
+        let help = "such as '^On call: (.+)$'";
+        section.error_with_help(&text.span(), "`summary` is a regular expression with one group in parentheses, around who it is", help);
+    }
+    (read.is_some(), read)
 }
 
 fn http(read: Option<config::HttpSettings>) -> Option<HttpSettings> {

@@ -2,9 +2,11 @@
 
 use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
+use chrono_tz::Tz;
+use regex::Regex;
 use url::Url;
 
-use crate::domain::{Lane, Severity, SourceName};
+use crate::domain::{Lane, Seat, Severity, SourceName, Text};
 
 /// How to speak HTTP with a backend.
 #[derive(Clone)]
@@ -163,6 +165,34 @@ impl fmt::Debug for ScrapeTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ScrapeTarget").field("host", &self.url.host_str()).field("labels", &self.labels).finish_non_exhaustive()
     }
+}
+
+/// What a calendar must be told.
+#[derive(Clone, Debug)]
+pub struct IcalSettings {
+    /// The row's name.
+    pub name: SourceName,
+    /// Where it is.
+    pub place: IcalPlace,
+    /// How long to wait.
+    pub deadlines: Deadlines,
+    /// Of which rotation its events are.
+    pub rotation: Text,
+    /// Of which seat.
+    pub seat: Seat,
+    /// What the summary of a duty looks like, with who it is as its first group; events of another look are passed over.
+    pub summary: Option<Regex>,
+    /// The zone of all-day events and of times that name none; `None` for the calendar's own.
+    pub time_zone: Option<Tz>,
+}
+
+/// Where a calendar is.
+#[derive(Clone, Debug)]
+pub enum IcalPlace {
+    /// At an address, which may be a secret of its own.
+    Web(Box<HttpSettings>),
+    /// In a file.
+    File(PathBuf),
 }
 
 /// A setting that cannot be used; says which, so that it can be shown at its place.

@@ -51,6 +51,16 @@ fn a_follower_sees_each_poll_as_it_was() {
 }
 
 #[test]
+fn figures_come_back_to_the_last_bit() {
+    let (_folder, store) = store();
+    let epoch = take(&store, "ana", at(0));
+    let thirds = (1..400).map(|n| good(counts(Window::minutes(n)), 0, 1e6 * f64::from(n) / 3.0 + 1.0 / f64::from(n)));
+    let first = reading(Lane::Short, 0, thirds.collect());
+    put(&store, epoch, std::slice::from_ref(&first));
+    assert_eq!(Store::open(store.folder()).unwrap().readings_since(0).unwrap().1, [first]);
+}
+
+#[test]
 fn who_starts_late_gets_the_newest_good_answer_to_every_wish() {
     let (_folder, store) = store();
     let epoch = take(&store, "ana", at(0));

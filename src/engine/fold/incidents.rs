@@ -164,9 +164,11 @@ fn theirs(silence: &Silence, source: &SourceName, labels: &Labels) -> Ack {
     }
 }
 
-/// How fast, as part of a title.
-fn pace(row: &SloRow) -> String {
-    match row.now().and_then(|f| f.burn) {
+/// How fast, as part of a title: over the short window of the rule that fires.
+fn pace(row: &SloRow, grade: Grade) -> String {
+    let mut rules = row.rules.iter().zip(&row.definition.rules);
+    let fires = rules.find(|(state, rule)| rule.grade == grade && state.firing == Some(true));
+    match fires.map_or_else(|| row.now().and_then(|f| f.burn), |(_, rule)| row.burn(rule.short)) {
         Some(burn) if burn.0 < 99.95 => format!("{:.1}×", burn.0),
         Some(burn) => format!("{:.0}×", burn.0),
         None => "budget burning".to_owned(),
@@ -181,7 +183,7 @@ fn of_episode(snapshot: &Snapshot, plan: &Plan, row: &SloRow, episode: &Episode,
         || row.state >= crate::domain::State::Unknown && row.firing().is_none()
         || matches!(row.state, crate::domain::State::Stale | crate::domain::State::NoData);
     Incident {
-        title: Text::from(format!("{}: {} {}", row.service, row.definition.name, pace(row))),
+        title: Text::from(format!("{}: {} {}", row.service, row.definition.name, pace(row, episode.grade))),
         severity: Severity::of(episode.grade),
         service: Some(row.service.clone()),
         status: if ack.is_some() { Status::Acknowledged } else { Status::Triggered },

@@ -2,6 +2,7 @@
 
 mod alertmanager;
 mod http;
+mod ical;
 mod pagerduty;
 mod prometheus;
 mod scrape;
