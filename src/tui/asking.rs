@@ -54,7 +54,7 @@ pub fn begin(ui: &mut Ui, wanted: Wanted, now: DateTime<Utc>) {
     };
     if !is_offered(wanted, &incident) {
         let from = incident.sources.first().map_or("burnwatch", |s| s.as_str());
-        let text = format!("{from} has no {}: this ends when its alert clears; a takes it", wanted.verb());
+        let text = format!("{from} has no {}: this ends when its alert clears", wanted.verb());
         return ui.say(text, now);
     }
     ui.mode = match wanted {

@@ -18,17 +18,15 @@ use chrono::TimeDelta;
 use super::{
     super::{
         happenings,
-        state::BESIDE,
         theme::Role,
-        widgets::figures::{Age, Burn, Percent},
+        widgets::figures::{Age, Burn},
     },
-    View,
+    View, beside,
     canvas::{Canvas, cells, wrap},
     figure,
 };
 use crate::domain::{
-    Chronicle, Delivery, Incident, Labels, Mean, OnCallEntry, Origin, Passage, Rule, RuleState, SloRow, Status, Window, on_call_for,
-    over_at, person_of, taken_at, timeline,
+    Chronicle, Delivery, Incident, Labels, Mean, Origin, Passage, Rule, RuleState, SloRow, Status, over_at, taken_at, timeline,
 };
 
 /// From this width on two sections stand side by side.
@@ -36,7 +34,7 @@ const WIDE: u16 = 100;
 /// From this height on there are blank lines between sections.
 const AIRY: u16 = 24;
 /// The column where values begin.
-const VALUES: u16 = 13;
+pub const VALUES: u16 = 13;
 
 /// Draw the room; returns how many lines it has.
 pub fn draw(canvas: &mut Canvas<'_>, incident: &Incident, gone: bool, view: View<'_>) -> u16 {
@@ -51,7 +49,7 @@ pub fn draw(canvas: &mut Canvas<'_>, incident: &Incident, gone: bool, view: View
     let mut y = room.title(canvas);
     y = room.held(canvas, y);
     y = room.clocks(canvas, y);
-    y = side_by_side(canvas, y, room.gap, |c, y| room.fires(c, y), |c, y| room.service(c, y));
+    y = side_by_side(canvas, y, room.gap, |c, y| room.fires(c, y), |c, y| beside::service(c, y, incident, view));
     y = room.timeline(canvas, y + room.gap);
     y = room.notes(canvas, y);
     let annotations = &incident.annotations;
@@ -222,90 +220,6 @@ impl Room<'_> {
         y
     }
 
-    /// How its service burns, worst first, and who is on call for it. Returns the next line.
-    fn service(&self, canvas: &mut Canvas<'_>, y: u16) -> u16 {
-        let Some(name) = &self.incident.service else {
-            canvas.rule(y, "the service", format_args!("not known"), false);
-            return self.on_call(canvas, y + 1);
-        };
-        let known = self.view.ui.settings.services.get(name);
-        let owner = known.and_then(|s| s.owner.as_ref()).map(|o| format!(" · {o}")).unwrap_or_default();
-        let tier = known.and_then(|s| s.tier).map(|t| format!(" · tier {t}")).unwrap_or_default();
-        canvas.rule(y, "the service", format_args!("{name}{owner}{tier}"), false);
-        let rows: Vec<_> = self.view.snapshot.slos.iter().filter(|r| r.service == *name).take(BESIDE).collect();
-        if rows.is_empty() {
-            canvas.text(1, y + 1, canvas.width(), Role::Muted, "no SLO of ours");
-            return self.on_call(canvas, y + 2);
-        }
-        let windows = [Window::minutes(5), Window::hours(1), Window::hours(6)];
-        canvas.right(16, y + 1, 8, Role::Muted, format_args!("left"));
-        for (x, window) in BURNS.into_iter().zip(windows) {
-            canvas.right(x, y + 1, 7, Role::Muted, format_args!("{window}"));
-        }
-        canvas.text(SPARK, y + 1, 8, Role::Muted, "6 hours");
-        let mut y = y + 2;
-        for row in rows {
-            self.slo(canvas, y, row, windows);
-            y += 1;
-        }
-        self.on_call(canvas, y)
-    }
-
-    /// ` ● availability   34.2%  82.2×  16.8×   3.0×  ▁▁▁▁▁▁█`
-    fn slo(&self, canvas: &mut Canvas<'_>, y: u16, row: &SloRow, windows: [Window; 3]) {
-        let (mark, role) = figure::of_state(row.state);
-        canvas.text(1, y, 1, role, mark);
-        canvas.text(3, y, 13, Role::Text, row.definition.name.as_str());
-        match row.budget_left() {
-            Some(left) => canvas.right(16, y, 8, Role::Text, format_args!("{}", Percent(left))),
-            None => canvas.right(16, y, 8, Role::Muted, format_args!("—")),
-        };
-        let stale = row.state == crate::domain::State::Stale;
-        for (x, window) in BURNS.into_iter().zip(windows) {
-            figure::burn(canvas, (x, y), 7, row.figure(window), stale);
-        }
-        let width = canvas.width().saturating_sub(SPARK + 1).min(36);
-        super::slos::spark(canvas, (SPARK, y), width, row, self.view);
-    }
-
-    /// Whose turn it is. Returns the next line.
-    fn on_call(&self, canvas: &mut Canvas<'_>, y: u16) -> u16 {
-        let settings = &self.view.ui.settings;
-        let service = self.incident.service.as_ref().and_then(|name| settings.services.get(name));
-        let turns = on_call_for(self.view.snapshot, self.incident, service, self.view.now);
-        canvas.text(1, y, 11, Role::Muted, "on call");
-        let w = canvas.width().saturating_sub(VALUES + 1);
-        if turns.is_empty() {
-            let named = service.and_then(|s| s.rotation.as_ref());
-            let words = match (named, self.incident.paged()) {
-                (Some(rotation), _) => format!("nobody known in {rotation}"),
-                (None, Some((source, _))) => format!("nobody known; {source} names no turn for it"),
-                (None, None) => "not known: its [[service]] names no rotation".to_owned(),
-            };
-            canvas.text(VALUES, y, w, Role::Unknown, &words);
-            return y + 1;
-        }
-        let mut y = y;
-        let words: Vec<_> = turns.into_iter().map(|turn| self.turn(turn)).collect();
-        for line in wrap(&words.join(", "), w).iter().take(3) {
-            canvas.text(VALUES, y, w, Role::Text, line);
-            y += 1;
-        }
-        y
-    }
-
-    /// `maya (19:02 there) until 18:00`, `secondary jon`
-    fn turn(&self, turn: &OnCallEntry) -> String {
-        let person = turn.email.as_ref().and_then(|email| person_of(&self.view.ui.settings.people, email));
-        let who = person.map_or(&turn.who, |p| &p.name);
-        let seat = if turn.level <= 1 { String::new() } else { format!("{} ", turn.seat()) };
-        let until = turn.until.map(|at| format!(" until {}", self.view.when(at, false))).unwrap_or_default();
-        let there = person.and_then(|p| p.time_zone).map(|zone| self.view.now.with_timezone(&zone).format("%H:%M").to_string());
-        let here = self.view.now.with_timezone(&self.view.ui.settings.time_zone).format("%H:%M").to_string();
-        let there = there.filter(|there| *there != here).map(|there| format!(" ({there} there)")).unwrap_or_default();
-        format!("{seat}{who}{there}{until}")
-    }
-
     /// What happened, newest first. Returns the next line.
     fn timeline(&self, canvas: &mut Canvas<'_>, y: u16) -> u16 {
         canvas.rule(y, "what happened", format_args!("{}", self.tellers()), false);
@@ -402,10 +316,6 @@ impl Room<'_> {
         y
     }
 }
-
-/// Columns of the burns, and of the sparkline.
-const BURNS: [u16; 3] = [24, 31, 38];
-const SPARK: u16 = 47;
 
 /// How long something took, or takes.
 enum Span {

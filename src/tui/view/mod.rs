@@ -3,6 +3,7 @@
 //! One file a screen; [`chrome`] holds what every screen has, [`canvas`] what they are written with. The layout is drawn in
 //! [`layout`](super::layout).
 
+mod beside;
 mod canvas;
 mod chrome;
 mod figure;
