@@ -294,3 +294,20 @@ fn an_origin_is_only_ever_sent_back_as_it_came() {
     assert_eq!(incident.labels.get("alertname").unwrap().raw(), "a\u{1b}b");
     assert_eq!(incident.since.unwrap() + TimeDelta::minutes(10), at(0));
 }
+
+#[test]
+fn a_link_is_one_where_the_terminal_knows_them_and_leads_to_a_cleaned_address() {
+    let bytes = |links, path: &str| {
+        let settings = Settings { links, ..settings() };
+        let mut screen = Offscreen::new(settings, Arc::new(snapshot(path)), (120, 36), at(0));
+        screen.type_keys(b"3\r", at(0));
+        String::from_utf8(screen.draw(at(0))).unwrap()
+    };
+    let drawn = bytes(true, "run\u{1b}]8;;x\u{7}book");
+    let address = "https://acme.example/run%1B]8;;x%07book";
+    let (_, link) = drawn.split_once("\x1b]8;id=").unwrap();
+    let (link, _) = link.split_once("\x1b]8;;\x1b\\").unwrap();
+    let (head, shown) = link.split_once("\x1b\\").unwrap();
+    assert!(head.ends_with(&format!(";{address}")) && shown.ends_with(&format!("m{address}")), "{link:?}");
+    assert!(!bytes(false, "runbook").contains("\x1b]8;"));
+}
