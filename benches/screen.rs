@@ -25,6 +25,9 @@ fn settings() -> Settings {
         low_bandwidth: false,
         footer_hint: None,
         ask_name: None,
+        links: false,
+        people: Vec::new(),
+        services: std::collections::BTreeMap::new(),
         ack_for: Vec::new(),
     }
 }

@@ -219,7 +219,7 @@ fn what_a_killed_command_has_left_is_brought_to_an_end_by_the_next_one() {
     };
     let who = Actor { name: "maya".into(), verified: true };
     let (what, subject, title) = (What::Asked { effect }, "am:f000".into(), "HighErrors".into());
-    store.append(Entry { id: 0, at, act: "a1".into(), subject, title, version: 0, who, what }, Some(0)).unwrap();
+    store.append(Entry { id: 0, at, act: "a1".into(), subject, title, version: 0, service: None, who, what }, Some(0)).unwrap();
     let output = support::run(home.path(), &["ack", "am:f000"]);
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.code() == Some(1) && told.contains("acknowledged by maya"), "{told}");

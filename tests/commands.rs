@@ -60,7 +60,7 @@ fn an_id_that_nobody_has_is_a_no_only_while_every_source_answers() {
     let (runtime, fleet, home) = quiet_fleet();
     let no = run(&home, &["ack", "nobody/has"]);
     assert_eq!((no.code, no.out.as_str()), (1, ""));
-    assert_eq!(no.talk, "burnwatch: no open incident is called `nobody/has`; `burnwatch status` lists them\n");
+    assert_eq!(no.talk, "burnwatch: no open incident is called `nobody/has`; `burnwatch incidents` lists them\n");
     drop((fleet, runtime));
     let untold = run(&home, &["ack", "nobody/has", "--json"]);
     assert_eq!((untold.code, untold.json()["outcome"].as_str()), (2, Some("refused")));
@@ -114,7 +114,7 @@ fn at(secs: i64) -> DateTime<Utc> {
 fn entry(what: What) -> Entry {
     let who = Actor { name: "maya".into(), verified: true };
     let (subject, title) = ("checkout/availability:page".into(), "checkout: availability 82.2×".into());
-    Entry { id: 0, at: at(0), act: "act-1".into(), subject, title, version: 0, who, what }
+    Entry { id: 0, at: at(0), act: "act-1".into(), subject, title, service: None, version: 0, who, what }
 }
 
 fn journal() -> (TempDir, PathBuf) {

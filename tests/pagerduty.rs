@@ -7,7 +7,10 @@ mod support;
 use std::{collections::BTreeSet, fmt::Write as _, fs, os::unix::fs::PermissionsExt, path::PathBuf, process::Output};
 
 use serde_json::Value;
-use support::pagerduty::{KEY, PagerDuty};
+use support::{
+    pagerduty::{KEY, PagerDuty},
+    pty::Pty,
+};
 use tempfile::TempDir;
 
 /// A home with a config for one account.
@@ -262,4 +265,96 @@ fn mistakes_of_a_row_are_told() {
     let home = Home::new(&server, "region = \"eu\"\n[source.severities]\nhigh = \"P0\"");
     let said = text(&home.run(&["check"]).stdout);
     assert!(said.contains("`region` and `url` both") && said.contains("unknown high `P0`"), "{said}");
+}
+
+#[test]
+fn incidents_are_listed_and_one_is_told_with_its_log_and_its_thread() {
+    let server = PagerDuty::start();
+    let home = Home::new(&server, "");
+    assert_eq!(home.run(&["incidents"]).status.code(), Some(0));
+    let id = server.account().open("checkout answers \u{1b}[2Jwith errors");
+    let name = format!("pd:{id}");
+    let listed = home.run(&["incidents"]);
+    assert_eq!(listed.status.code(), Some(1));
+    let line = text(&listed.stdout);
+    assert!(line.starts_with("P2 ") && line.contains("unacked  checkout answers ␛[2Jwith errors") && line.contains(&name), "{line}");
+    assert_eq!(home.json(&["incidents", "--json"])["incidents"], home.json(&["status", "--json"])["incidents"]);
+
+    home.run(&["ack", &name, "--note", "on it"]);
+    home.run(&["note", &name, "rolling back"]);
+    let one = home.json(&["incidents", &name, "--json"]);
+    let told: Vec<_> = one["timeline"].as_array().unwrap().iter().map(|p| (p["what"].as_str(), p["told_by"].as_str())).collect();
+    let count = |what, by| told.iter().filter(|t| **t == (Some(what), Some(by))).count();
+    // What our own note left there is told once.
+    assert_eq!((count("fires", "pd"), count("ack", "pd"), count("note", "pd")), (1, 1, 0), "{one:#}");
+    assert_eq!((count("ack", "journal"), count("note", "journal")), (1, 1), "{one:#}");
+    assert_eq!((one["on_call"][0]["who"].as_str(), one["response_30d"]["acknowledge"]["of"].as_u64()), (Some("Maya Kaur"), Some(1)));
+    assert!(one["first_response_s"].is_u64() && one["resolution_s"].is_null() && one["logs"][0]["error"].is_null(), "{one:#}");
+
+    let acts = home.json(&["audit", "list", "--json"])["entries"].as_array().unwrap().len();
+    assert_eq!(acts, 4, "a look is not journalled");
+    let count = server.account().asked.len();
+    server.account().too_often = (count + 2..count + 20).map(|n| (n, "retry-after: 60\r\n")).collect();
+    let said = text(&home.run(&["incidents", &name]).stdout);
+    assert!(said.contains("missing     pd") && said.contains("took it: “on it”"), "{said}");
+    server.account().too_often.clear();
+
+    let missing = home.run(&["incidents", "pd:none"]);
+    assert_eq!((missing.status.code(), text(&missing.stdout).as_str()), (Some(1), ""));
+}
+
+#[test]
+fn the_room_of_an_incident_tells_its_log_and_acts_from_it() {
+    let server = PagerDuty::start();
+    let id = server.account().open("checkout answers with errors");
+    let home = Home::new(&server, "every = \"1s\"");
+    let config = home.config("maya");
+    let mut pty = Pty::burnwatch(home.folder.path(), &["--as", "maya", "--config", config.to_str().unwrap()], 120, 36);
+    pty.wait_for_text("checkout answers with errors");
+    pty.send("3\r");
+    // Asked when the room was opened, and answered into the snapshot.
+    pty.wait_for_text("fires    checkout answers with errors");
+    pty.wait_for_text("on call     maya");
+    pty.send("n");
+    pty.wait_for_text("note:");
+    pty.send("rolling back\r");
+    pty.wait_for_text("note “rolling back” on checkout (HighErrors) in pd, in your name there, and in the journal");
+    assert!(server.writes().is_empty(), "nothing is sent before a yes");
+    pty.send("\r");
+    pty.wait_for_text("said: “rolling back”");
+    pty.send("Etom\r");
+    pty.wait_for_text("hand checkout (HighErrors) to tom (tom@acme.example) in pd, in your name there: they are paged");
+    pty.send("\x1b");
+    pty.wait_for_text("X resolve");
+    pty.send("X");
+    pty.wait_for_text("it ends there for everybody");
+    pty.send("\r");
+    pty.wait_for_text("over: its source no longer reports it");
+    let lines: Vec<_> = server.writes().iter().map(|w| w.line().replace(&id, "ID")).collect();
+    assert_eq!(lines, ["POST /incidents/ID/notes", "PUT /incidents/ID"]);
+    assert_eq!(server.status(&id), "resolved");
+    pty.send("q");
+    pty.wait_exit();
+    let acts = home.json(&["audit", "list", "--json"])["entries"].clone();
+    let verbs: Vec<_> = acts.as_array().unwrap().iter().filter_map(|e| e["what"]["effect"].as_str()).collect();
+    assert_eq!(verbs, ["note", "resolve"]);
+}
+
+#[test]
+fn a_read_only_cockpit_acts_in_no_way() {
+    let server = PagerDuty::start();
+    let id = server.account().open("x");
+    let (home, name) = (Home::new(&server, ""), format!("pd:{id}"));
+    for args in [
+        vec!["ack", &name],
+        vec!["note", &name, "x"],
+        vec!["resolve", &name],
+        vec!["snooze", &name, "--for", "1h"],
+        vec!["escalate", &name, "--level", "2"],
+    ] {
+        let output = home.run(&[args.as_slice(), &["--read-only"]].concat());
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {output:?}");
+        assert!(text(&output.stderr).contains("read-only"), "{args:?}: {output:?}");
+    }
+    assert!(server.writes().is_empty());
 }

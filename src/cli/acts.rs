@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     args::Common,
-    run::{Code, block_on, print},
+    run::{Code, block_on, json as json_text, print},
     setup,
 };
 use crate::{
@@ -101,11 +101,12 @@ fn decide_and_act(setup: &Setup, id: &str, verb: impl FnOnce(&Incident) -> Verb,
     tell(&told, incident.as_deref(), id, done, as_json)
 }
 
-fn tell(told: &Told, incident: Option<&Incident>, id: &str, done: &str, as_json: bool) -> Result<Code> {
+/// Say how an act ended, or why there was none.
+pub fn tell(told: &Told, incident: Option<&Incident>, id: &str, done: &str, as_json: bool) -> Result<Code> {
     if as_json {
         let id = incident.map_or(id, |i| i.id.as_str());
         let shape = json!({"version": 1, "incident": id, "outcome": told.word, "why": told.why, "receipt": told.receipt});
-        print(&format!("{shape:#}\n"))?;
+        print(&json_text(&shape))?;
     } else if let Some(why) = &told.why {
         eprintln!("burnwatch: {}", crate::domain::clean(why));
     } else if let Some(incident) = incident {
@@ -161,6 +162,6 @@ pub(super) fn find(snapshot: &Snapshot, id: &str) -> Result<Arc<Incident>, Told>
                 format!("no open incident is known as `{id}`, but {} is {state}; `burnwatch status` tells why", source.name),
             )
         }
-        (None, _, None) => Told::refused(Code::No, format!("no open incident is called `{id}`; `burnwatch status` lists them")),
+        (None, _, None) => Told::refused(Code::No, format!("no open incident is called `{id}`; `burnwatch incidents` lists them")),
     })
 }

@@ -76,9 +76,17 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// What is open, or one incident in full with what happened to it
+    Incidents {
+        /// The incident; a unique beginning is enough. All that are open if left out
+        id: Option<String>,
+        /// As JSON, documented in docs/STATUS.md
+        #[arg(long)]
+        json: bool,
+    },
     /// Acknowledge an incident: it is yours until it clears
     Ack {
-        /// The incident, as `status` names it; a unique beginning is enough
+        /// The incident, as `incidents` names it; a unique beginning is enough
         id: String,
         /// What to say about it
         #[arg(long, value_name = "TEXT")]
@@ -92,7 +100,7 @@ pub enum Command {
     },
     /// Give an acknowledged incident back
     Unack {
-        /// The incident, as `status` names it; a unique beginning is enough
+        /// The incident, as `incidents` names it; a unique beginning is enough
         id: String,
         /// Print the outcome as JSON
         #[arg(long)]
@@ -100,7 +108,7 @@ pub enum Command {
     },
     /// End an incident where it is kept (PagerDuty)
     Resolve {
-        /// The incident, as `status` names it; a unique beginning is enough
+        /// The incident, as `incidents` names it; a unique beginning is enough
         id: String,
         /// How it was resolved
         #[arg(long, value_name = "TEXT")]
@@ -111,7 +119,7 @@ pub enum Command {
     },
     /// Say something about an incident: in its own book if it has one, and in the journal
     Note {
-        /// The incident, as `status` names it; a unique beginning is enough
+        /// The incident, as `incidents` names it; a unique beginning is enough
         id: String,
         /// What to say
         text: String,
@@ -121,7 +129,7 @@ pub enum Command {
     },
     /// Hold an incident for a while, after which it is nobody's again (PagerDuty)
     Snooze {
-        /// The incident, as `status` names it; a unique beginning is enough
+        /// The incident, as `incidents` names it; a unique beginning is enough
         id: String,
         /// How long: 30m, 4h, at most 7d
         #[arg(long = "for", value_name = "DURATION")]
@@ -133,7 +141,7 @@ pub enum Command {
     /// Hand an incident to the next level or to a person (PagerDuty)
     #[command(group = clap::ArgGroup::new("whom").required(true).args(["level", "to"]))]
     Escalate {
-        /// The incident, as `status` names it; a unique beginning is enough
+        /// The incident, as `incidents` names it; a unique beginning is enough
         id: String,
         /// The level of its escalation policy, from 1
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{
     args::Common,
-    run::{Code, print},
+    run::{Code, json as json_text, print},
     setup,
 };
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
 pub fn list(common: &Common, last: u32, as_json: bool) -> Result<Code> {
     let entries = open(common)?.recent(last)?;
     if as_json {
-        print(&format!("{:#}\n", json!({"version": 1, "entries": entries})))?;
+        print(&json_text(&json!({"version": 1, "entries": entries})))?;
     } else {
         print(&entries.iter().map(line).collect::<String>())?;
     }
@@ -35,7 +35,7 @@ pub fn verify(common: &Common, as_json: bool) -> Result<Code> {
             "chain": {"good": found.chain.is_ok(), "first_bad": found.chain.err(), "says": chain},
             "head": {"good": found.head == Head::Reached, "says": head},
         });
-        print(&format!("{shape:#}\n"))?;
+        print(&json_text(&shape))?;
     } else {
         print(&format!("entries  {}\nchain    {chain}\nhead     {head}\n", found.entries))?;
     }

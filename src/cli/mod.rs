@@ -7,6 +7,7 @@ mod args;
 mod audit;
 mod check;
 mod demo;
+mod incidents;
 mod log;
 mod run;
 mod setup;

@@ -1,18 +1,21 @@
 //! Dispatch and exit codes.
 
 use std::{
+    fmt::Write as _,
     io::{self, Write},
     process::ExitCode,
 };
 
 use anyhow::Result;
 use clap::Parser;
+use serde_json::Value;
 
 use super::{
     acts,
     args::{AuditCommand, Cli, Command, SilenceCommand, StoreCommand},
-    audit, check, demo, silence, status, store, watch,
+    audit, check, demo, incidents, silence, status, store, watch,
 };
+use crate::domain::{clean, is_plain};
 
 /// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +50,7 @@ pub fn run() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             let code = if error.use_stderr() { Code::Usage } else { Code::Yes };
-            drop(error.print());
+            say(&error);
             return code.into();
         }
     };
@@ -70,6 +73,8 @@ fn dispatch(cli: &Cli) -> Result<Code> {
         Some(Command::Demo) => demo::demo(common),
         Some(Command::Check { live }) => check::check(common, *live),
         Some(Command::Status { json }) => status::status(common, *json),
+        Some(Command::Incidents { id: None, json }) => incidents::list(common, *json),
+        Some(Command::Incidents { id: Some(id), json }) => incidents::show(common, id, *json),
         Some(Command::Ack { id, note, take_over: false, json }) => acts::acknowledge(common, id, note.as_deref(), *json),
         Some(Command::Ack { id, note, take_over: true, json }) => acts::take_over(common, id, note.as_deref(), *json),
         Some(Command::Unack { id, json }) => acts::unacknowledge(common, id, *json),
@@ -90,7 +95,7 @@ fn dispatch(cli: &Cli) -> Result<Code> {
 fn complain(error: &anyhow::Error) {
     match error.downcast_ref::<crate::config::Problems>() {
         Some(problems) => eprintln!("{problems}\n\nburnwatch: {}", mistakes(problems)),
-        None => eprintln!("burnwatch: {}", crate::domain::clean(&format!("{error:#}"))),
+        None => eprintln!("burnwatch: {}", clean(&format!("{error:#}"))),
     }
 }
 
@@ -100,6 +105,35 @@ pub fn mistakes(problems: &crate::config::Problems) -> String {
         1 => "1 mistake".to_owned(),
         n => format!("{n} mistakes"),
     }
+}
+
+/// Say what is wrong with the words that were given; they may have come from a label by way of a script.
+fn say(error: &clap::Error) {
+    let plain = error.render().to_string();
+    if plain.lines().all(|line| line.chars().all(is_plain)) {
+        drop(error.print());
+    } else {
+        plain.lines().for_each(|line| eprintln!("{}", clean(line)));
+    }
+}
+
+/// JSON as it is printed: what might act on a terminal stands in it as an escape, which a reader of JSON undoes.
+pub fn json(shape: &Value) -> String {
+    let pretty = format!("{shape:#}\n");
+    if pretty.chars().all(|c| c == '\n' || is_plain(c)) {
+        return pretty;
+    }
+    pretty.chars().fold(String::with_capacity(pretty.len() * 2), |mut out, c| {
+        if c == '\n' || is_plain(c) {
+            out.push(c);
+        } else {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a String does not fail.
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        }
+        out
+    })
 }
 
 /// Print data. A closed pipe is a success: the reader has seen enough.

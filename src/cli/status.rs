@@ -78,7 +78,8 @@ fn slo(snapshot: &Snapshot, row: &SloRow) -> Value {
     })
 }
 
-fn incident(i: &Incident) -> Value {
+/// One incident.
+pub fn incident(i: &Incident) -> Value {
     let labels: Map<String, Value> = i.labels.shown().map(|(n, v)| (n.to_string(), json!(v))).collect();
     json!({
         "id": i.id, "sources": i.sources, "title": i.title, "severity": i.severity, "service": i.service, "status": i.status,
@@ -151,21 +152,27 @@ fn slo_line(snapshot: &Snapshot, row: &SloRow, id: usize, state: usize) -> Strin
     .to_owned()
 }
 
-fn incident_line(i: &Incident, now: DateTime<Utc>) -> String {
-    let since = i.since.map_or_else(|| "since unknown".to_owned(), |s| Age::between(s, now).to_string());
-    let held = match (&i.ack, i.status) {
+/// Who has it, in a few words.
+pub fn held(i: &Incident) -> String {
+    match (&i.ack, i.status) {
         (Some(ack), _) if ack.delivery == Delivery::Done => format!("ack {}", ack.by),
         (Some(ack), _) => format!("ack {} not delivered", ack.by),
         (None, Status::Resolved) => "resolved".to_owned(),
         (None, _) if i.silenced => "silenced".to_owned(),
         (None, _) if i.inhibited => "inhibited".to_owned(),
         (None, _) => "unacked".to_owned(),
-    };
+    }
+}
+
+fn incident_line(i: &Incident, now: DateTime<Utc>) -> String {
+    let since = i.since.map_or_else(|| "since unknown".to_owned(), |s| Age::between(s, now).to_string());
+    let held = held(i);
     let loud = if matches!(i.origin, crate::domain::Origin::Own { grade: Grade::Page, .. }) { " (page)" } else { "" };
     format!("{} {}{loud}  {since}  {held}  [{}]", i.severity.word(), i.title, i.id)
 }
 
-fn source_line(s: &SourceRow) -> String {
+/// A source that is not fresh, and why.
+pub fn source_line(s: &SourceRow) -> String {
     let why = s.fault.as_ref().map_or_else(String::new, |f| format!(": {}", f.message));
     format!("source {} {}{why}", s.name, s.state.word())
 }
@@ -178,6 +185,6 @@ pub fn status(common: &super::args::Common, as_json: bool) -> anyhow::Result<sup
     if let Some(trouble) = &snapshot.store.trouble {
         eprintln!("burnwatch: {trouble}");
     }
-    super::run::print(&if as_json { format!("{:#}\n", json(&snapshot)) } else { text(&snapshot) })?;
+    super::run::print(&if as_json { super::run::json(&json(&snapshot)) } else { text(&snapshot) })?;
     Ok(code(snapshot.verdict))
 }

@@ -297,6 +297,9 @@ pub struct Entry {
     pub subject: IncidentId,
     /// What people call that.
     pub title: Text,
+    /// Whose service it is, if that was known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<Text>,
     /// Place in the subject's thread, from 1; 0 before it is written.
     pub version: u64,
     /// Who.

@@ -103,6 +103,13 @@ impl Incident {
             Origin::Own { seen_at, .. } => *seen_at,
         }
     }
+    /// Where it is kept by a service that pages people, which can resolve, snooze and escalate it: the source and its id there.
+    pub fn paged(&self) -> Option<(&SourceName, &str)> {
+        match &self.origin {
+            Origin::PagerDuty { source, incident, .. } => Some((source, incident)),
+            Origin::Alertmanager { .. } | Origin::Own { .. } => None,
+        }
+    }
     /// Whether it should be looked at first: open, not held, not held back.
     pub fn wants_somebody(&self) -> bool {
         self.status == Status::Triggered && !self.silenced && !self.inhibited

@@ -19,12 +19,14 @@ mod on_call;
 mod paged;
 mod plan;
 mod request;
+mod response;
 mod rotation;
 mod selector;
 mod shift;
 mod slo;
 mod snapshot;
 mod text;
+mod timeline;
 mod window;
 
 pub use alert::{Episode, Labels, Severity};
@@ -41,10 +43,11 @@ pub use holds::{Coverage, Hold, HoldState, Lapsing, WARNING, board, coverage, ho
 pub use hours::{BadHours, Hours, read_time};
 pub use incident::{Incident, Link, Origin, Status};
 pub use matcher::{LabelMatcher, Matchers, shown_matchers, silence_subject};
-pub use on_call::OnCallEntry;
+pub use on_call::{OnCallEntry, on_call_for};
 pub use paged::{Holder, Moment, PagedIncident, person_of};
 pub use plan::{AckPolicy, Ask, Definition, Lane, Person, Plan, Service, Side, Sli, SourcePlan, Want};
 pub use request::{Act, Question, Request, Verb};
+pub use response::{LOOKS_BACK, Mean, Response, SERVICE_LABELS, response, service_of_labels};
 pub use rotation::{BadRotation, Layer, Override, Rotation};
 pub use selector::{BadSelector, Matcher, Op, Selector, quote};
 pub use shift::{Cover, GapInCover, Seat, Shift};
@@ -56,5 +59,6 @@ pub use snapshot::{
     Alerts, Answer, Cell, Counter, Event, Fault, FaultClass, Figure, FiringAlert, Freshness, GroupCounts, History, LeaseView, Part, Points,
     Reading, RuleState, Scraped, Silence, SloRow, Snapshot, SourceRow, State, StoreState, Toast, Verdict,
 };
-pub use text::{Text, Untrusted, clean};
+pub use text::{Text, Untrusted, clean, is_plain};
+pub use timeline::{Chronicle, Log, Passage, Teller, over_at, taken_at, timeline};
 pub use window::{BadWindow, Interval, Window};

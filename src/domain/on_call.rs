@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::Text;
+use super::{Incident, Service, Snapshot, SourceName, Text};
 
 /// One person's stretch on call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +41,25 @@ impl OnCallEntry {
             n => format!("level {n}"),
         }
     }
+}
+
+/// Whose turn it is for an incident at `at`, first those who are called first: by the escalation that the incident follows where it is
+/// paged, else by the `rotation` of its service. Empty if neither is known, or nobody has it.
+pub fn on_call_for<'a>(snapshot: &'a Snapshot, incident: &Incident, service: Option<&Service>, at: DateTime<Utc>) -> Vec<&'a OnCallEntry> {
+    let paged = incident.paged().and_then(|(source, id)| {
+        let kept = snapshot.paged.get(source)?.iter().find(|p| p.id == id)?;
+        Some((source, kept.policy.as_ref()?))
+    });
+    let rotation = service.and_then(|s| s.rotation.as_ref());
+    let all = snapshot.on_call.iter().flat_map(|(source, entries)| entries.iter().map(move |e| (source, e)));
+    let serves = |source: &SourceName, entry: &OnCallEntry| match (paged, rotation) {
+        (Some((of, policy)), _) => source == of && entry.policy.as_ref() == Some(policy),
+        (None, Some(name)) => entry.schedule.as_ref() == Some(name) || entry.policy.as_ref() == Some(name),
+        (None, None) => false,
+    };
+    let mut found: Vec<_> = all.filter(|(source, e)| e.holds_at(at) && serves(source, e)).map(|(_, e)| e).collect();
+    found.sort_by_key(|e| e.level);
+    found
 }
 
 #[cfg(test)]

@@ -28,6 +28,9 @@ pub struct PagedIncident {
     pub changed_at: Option<DateTime<Utc>>,
     /// Whom it is assigned to.
     pub assigned: Vec<Text>,
+    /// The escalation that it follows; `None` if that was not told.
+    #[serde(default)]
+    pub policy: Option<Text>,
     /// The key by which its sender groups events; `None` if there is none.
     pub key: Option<Text>,
     /// What its first alert told of itself.

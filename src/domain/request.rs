@@ -90,4 +90,6 @@ pub enum Question {
     History(Vec<SloId>),
     /// Ask every source now.
     Refresh,
+    /// This incident is open in full: bring its whole thread of the journal, and its log where a source keeps one.
+    Chronicle(IncidentId),
 }

@@ -9,8 +9,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BurnRate, Definition, Duty, Entry, Episode, EventCounts, Grade, Group, Incident, IncidentId, LabelMatcher, Labels, Lane, Link,
-    Objective, OnCallEntry, PagedIncident, SloId, SourceName, Text, Thread, Want, Window,
+    BurnRate, Chronicle, Definition, Duty, Entry, Episode, EventCounts, Grade, Group, Incident, IncidentId, LabelMatcher, Labels, Lane,
+    Link, Objective, OnCallEntry, PagedIncident, SloId, SourceName, Text, Thread, Want, Window,
 };
 
 /// Why a source gave no answer, by what can be done about it.
@@ -248,6 +248,8 @@ pub enum Event {
     Store(StoreState),
     /// What came of a request that left no entry: a refusal.
     Toast(Toast),
+    /// What was looked up of one incident.
+    Chronicle(IncidentId, Box<Chronicle>),
     /// Time passed: freshness, lapses.
     Tick,
 }
@@ -279,6 +281,8 @@ pub struct Snapshot {
     pub paged: BTreeMap<SourceName, Arc<Vec<PagedIncident>>>,
     /// Who is on call, by the source that tells it.
     pub on_call: BTreeMap<SourceName, Arc<Vec<OnCallEntry>>>,
+    /// What was looked up of incidents that somebody opened, by id.
+    pub chronicles: BTreeMap<IncidentId, Arc<Chronicle>>,
     /// What the store is like.
     pub store: StoreState,
     /// Refusals and such, newest last; the screen shows each once.
@@ -477,6 +481,7 @@ impl Snapshot {
             alerts: BTreeMap::new(),
             paged: BTreeMap::new(),
             on_call: BTreeMap::new(),
+            chronicles: BTreeMap::new(),
             store: StoreState::default(),
             toasts: Vec::new(),
             calm_since: None,

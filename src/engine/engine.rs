@@ -20,6 +20,7 @@ use tokio::{
 
 use super::{
     Clock,
+    chronicle::look_up,
     fold::fold,
     ledger::{self, Ledger},
     perform::{self, Acting, Chore, Missing},
@@ -28,8 +29,8 @@ use super::{
 };
 use crate::{
     domain::{
-        Act, ActId, Actor, Effect, Entry, Episode, Event, Grade, IncidentId, Lane, LeaseView, Outcome, Plan, Question, Reading, Request,
-        SloId, Snapshot, SourceName, StoreState, Target, Text, Toast, What, Window,
+        Act, ActId, Actor, Chronicle, Effect, Entry, Episode, Event, Grade, IncidentId, Lane, LeaseView, Outcome, Plan, Question, Reading,
+        Request, SloId, Snapshot, SourceName, StoreState, Target, Text, Toast, What, Window,
     },
     sources::{Gives, Source},
     store::{ChangeWatch, Holder, Lease, Store, StoreError, changes},
@@ -88,7 +89,7 @@ impl Running {
 }
 
 /// How long the first snapshot waits for what the store remembers: a disk that is quick shows it at once, a slow one shows nothing late.
-const FIRST: Duration = Duration::from_millis(20);
+const FIRST: Duration = Duration::from_millis(8);
 
 /// Start the engine on a thread of its own. The store is opened there, by `open`: a disk that is slow, or somebody's lock, holds up
 /// nobody who only wants to look.
@@ -290,6 +291,9 @@ fn ttl(plan: &Plan) -> Duration {
 /// An act that was carried out, with the entry of its end; `None` if that could not be written.
 type Ended = (ActId, Option<Entry>);
 
+/// The two ends of the way back for what was looked up.
+type Told = (mpsc::UnboundedSender<(IncidentId, Chronicle)>, mpsc::UnboundedReceiver<(IncidentId, Chronicle)>);
+
 struct Core {
     setup: Arc<Setup>,
     snapshot: Arc<Snapshot>,
@@ -310,6 +314,9 @@ struct Core {
     expiries: BTreeMap<SourceName, Instant>,
     missing: Missing,
     in_flight: HashSet<ActId>,
+    /// Incidents that are being looked up, and whether they are asked for once more; where what is found comes back.
+    looked_up: HashMap<IncidentId, bool>,
+    told: Told,
     tried: HashMap<ActId, DateTime<Utc>>,
     /// When something that burnwatch did of itself to an incident was refused.
     refused: HashMap<IncidentId, DateTime<Utc>>,
@@ -340,6 +347,8 @@ impl Core {
             expiries: BTreeMap::new(),
             missing: Missing::default(),
             in_flight: HashSet::new(),
+            looked_up: HashMap::new(),
+            told: mpsc::unbounded_channel(),
             tried: HashMap::new(),
             refused: HashMap::new(),
             toasts: 0,
@@ -363,6 +372,7 @@ impl Core {
                 Some(request) = inbox.recv() => self.request(request, &done),
                 Some(polled) = polled.recv() => self.polled(polled),
                 Some((act, entry)) = ended.recv() => self.ended(entry, &act),
+                Some((id, chronicle)) = self.told.1.recv() => self.told(&id, chronicle),
                 () = changed(watch.as_ref()) => self.woken(),
                 () = sleep_until(next_beat) => {
                     next_beat = Instant::now() + beat;
@@ -695,6 +705,7 @@ impl Core {
     fn request(&mut self, request: Request, done: &mpsc::UnboundedSender<Ended>) {
         match request {
             Request::Look(Question::Refresh) => self.refresh.send_modify(|n| *n += 1),
+            Request::Look(Question::Chronicle(id)) => self.look_up(&id),
             Request::Look(Question::History(visible)) => {
                 self.visible = visible;
                 self.look();
@@ -704,6 +715,30 @@ impl Core {
                     self.toast(true, refusal.to_string(), Some(act.incident));
                 }
             }
+        }
+    }
+
+    /// Ask for what is told of an incident; the answer comes back as an event. While one is under way, the next waits for it.
+    fn look_up(&mut self, id: &IncidentId) {
+        let Some(incident) = self.snapshot.incident(id).cloned() else { return };
+        if let Some(again) = self.looked_up.get_mut(id) {
+            *again = true;
+            return;
+        }
+        self.looked_up.insert(id.clone(), false);
+        let (setup, told) = (Arc::clone(&self.setup), self.told.0.clone());
+        tokio::task::spawn_local(async move {
+            let chronicle = look_up(&setup, &incident).await;
+            let _ = told.send((incident.id.clone(), chronicle));
+        });
+    }
+
+    fn told(&mut self, id: &IncidentId, chronicle: Chronicle) {
+        let again = self.looked_up.remove(id) == Some(true);
+        self.take(Event::Chronicle(id.clone(), Box::new(chronicle)));
+        self.show();
+        if again {
+            self.look_up(id);
         }
     }
 
@@ -780,7 +815,7 @@ impl Core {
                 Chore::New { subject, title, seen, effect } => {
                     let id = perform::act_id(now, random_bits());
                     let what = What::Asked { effect };
-                    let entry = Entry { id: 0, at: now, act: id, subject, title, version: 0, who: perform::itself(), what };
+                    let entry = Entry { id: 0, at: now, act: id, subject, title, service: None, version: 0, who: perform::itself(), what };
                     if let Ok(asked) = acting.ask(entry, seen) {
                         self.take(Event::Journal(vec![asked.clone()]));
                         self.carry_out(acting, asked, false, done);

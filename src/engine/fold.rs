@@ -15,15 +15,18 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::domain::{
-    Alerts, Answer, BurnRate, Cell, Definition, DefinitionId, Entry, Episode, Event, EventCounts, Fault, FaultClass, Figure, Freshness,
-    Grade, Group, GroupCounts, History, Lane, Part, Plan, Points, Reading, Rule, RuleState, SloRow, Snapshot, SourceName, SourcePlan,
-    SourceRow, State, Text, Verdict, Want, Window,
+    Alerts, Answer, BurnRate, Cell, Chronicle, Definition, DefinitionId, Entry, Episode, Event, EventCounts, Fault, FaultClass, Figure,
+    Freshness, Grade, Group, GroupCounts, History, Lane, Part, Plan, Points, Reading, Rule, RuleState, SloRow, Snapshot, SourceName,
+    SourcePlan, SourceRow, State, Text, Verdict, Want, Window,
 };
 
 /// Journal entries kept for the screen.
 const LATEST: usize = 200;
 /// Toasts kept.
 const TOASTS: usize = 20;
+
+/// Incidents looked up that are kept.
+const CHRONICLES: usize = 16;
 
 /// The next snapshot.
 pub fn fold(previous: &Snapshot, plan: &Plan, event: Event, now: DateTime<Utc>) -> Snapshot {
@@ -48,6 +51,7 @@ pub fn fold(previous: &Snapshot, plan: &Plan, event: Event, now: DateTime<Utc>) 
             let surplus = next.toasts.len().saturating_sub(TOASTS);
             next.toasts.drain(..surplus);
         }
+        Event::Chronicle(id, chronicle) => chronicled(&mut next, id, *chronicle),
         Event::Tick => {}
     }
     settle(&mut next, previous, plan, now);
@@ -575,6 +579,16 @@ fn journal(next: &mut Snapshot, entries: Vec<Entry>) {
     }
     let surplus = next.latest.len().saturating_sub(LATEST);
     next.latest.drain(..surplus);
+}
+
+/// What was looked up of an incident replaces what was known of it, but for sources that gave no answer.
+fn chronicled(next: &mut Snapshot, id: crate::domain::IncidentId, chronicle: Chronicle) {
+    let chronicle = chronicle.after(next.chronicles.get(&id).map(Arc::as_ref));
+    next.chronicles.insert(id, Arc::new(chronicle));
+    while next.chronicles.len() > CHRONICLES {
+        let oldest = next.chronicles.iter().min_by_key(|(_, c)| c.as_of).map(|(id, _)| id.clone());
+        oldest.and_then(|id| next.chronicles.remove(&id));
+    }
 }
 
 #[cfg(test)]

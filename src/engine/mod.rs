@@ -4,6 +4,7 @@
 //! journals and acts. `fold`, `schedule` and the ledger are pure; the actor in `engine` is where they meet time. Of all cockpits on
 //! one store one holds the lease and polls; the others fold the same readings.
 
+mod chronicle;
 mod clock;
 #[allow(clippy::module_inception)]
 mod engine;
@@ -15,6 +16,7 @@ mod perform;
 mod poller;
 mod schedule;
 
+pub use chronicle::look_up;
 pub use clock::Clock;
 pub use engine::{Opened, Running, Setup, act_once, look_after, once, start};
 pub use fold::fold;

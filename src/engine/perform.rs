@@ -128,7 +128,8 @@ impl Acting {
         {
             return Err(Refusal::NoAddress { who, source_name: source.clone() });
         }
-        Ok(entry(id, incident.id.clone(), incident.title.clone(), who, What::Asked { effect }, now))
+        let asked = entry(id, incident.id.clone(), incident.title.clone(), who, What::Asked { effect }, now);
+        Ok(Entry { service: incident.service.clone(), ..asked })
     }
 
     fn acknowledge(&self, incident: &Incident, note: Option<Text>, now: DateTime<Utc>) -> Result<Effect, Refusal> {
@@ -301,7 +302,7 @@ fn release(ack: &crate::domain::Ack, why: Release) -> Effect {
 }
 
 fn entry(act: &ActId, subject: IncidentId, title: Text, who: Actor, what: What, at: DateTime<Utc>) -> Entry {
-    Entry { id: 0, at, act: act.clone(), subject, title, version: 0, who, what }
+    Entry { id: 0, at, act: act.clone(), subject, title, service: None, version: 0, who, what }
 }
 
 fn delta(d: Duration) -> TimeDelta {

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Row, TransactionBehavior, params};
 use sha2::{Digest, Sha256};
 
@@ -48,6 +49,21 @@ impl Store {
     pub fn recent(&self, limit: u32) -> Result<Vec<Entry>, StoreError> {
         let newest = "SELECT id, body FROM (SELECT id, body FROM entry ORDER BY id DESC LIMIT ?1) ORDER BY id";
         self.entries(newest, u64::from(limit))
+    }
+
+    /// Every entry on `subject`, in order.
+    pub fn thread(&self, subject: &IncidentId) -> Result<Vec<Entry>, StoreError> {
+        let journal = self.journal();
+        let mut entries = after(&journal, subject, 0).map_err(|e| self.journal_error(&e))?;
+        entries.reverse();
+        Ok(entries)
+    }
+
+    /// The newest `limit` entries that were written at `from` or later, in order.
+    pub fn written_since(&self, from: DateTime<Utc>, limit: u32) -> Result<Vec<Entry>, StoreError> {
+        let mut entries = self.recent(limit)?;
+        entries.retain(|e| e.at >= from);
+        Ok(entries)
     }
 
     fn entries(&self, sql: &str, parameter: u64) -> Result<Vec<Entry>, StoreError> {

@@ -45,6 +45,12 @@ pub enum Action {
     Add,
     /// Ask whether to send the silence.
     Send,
+    /// Ask whether to end what is selected where it is kept.
+    Resolve,
+    /// Ask how long to hold what is selected.
+    Snooze,
+    /// Ask to whom to hand what is selected.
+    Escalate,
     /// Copy the id of what is selected.
     Copy,
     /// Ask every source now.
@@ -59,7 +65,7 @@ pub enum Action {
     Redraw,
     /// Do what the prompt says.
     Accept,
-    /// Add a note to what the prompt says.
+    /// Write a note: on what is selected; at a prompt, along with what it says.
     Note,
     /// A character typed into a prompt.
     Type(char),

@@ -102,7 +102,7 @@ impl Deed {
     }
     fn kind(&self) -> Option<Kind> {
         match self {
-            Self::On(wish) => Some(wish.taking.into()),
+            Self::On(wish) => Some(wish.taking.clone().into()),
             Self::Silence { .. } => Some(Kind::Silence),
             Self::Expire(_) => Some(Kind::Expire),
             Self::Left { .. } => None,
@@ -283,14 +283,15 @@ fn accept(ui: &mut Ui, mut deeds: Deeds) -> Vec<Request> {
 }
 
 /// Ask whether to take, or give back, each of the marked incidents.
-pub fn marked(ui: &mut Ui, taking: Taking) {
-    let deeds: Vec<_> = ui.marked_incidents().into_iter().map(|incident| of_marked(Wish { incident, taking, note: None })).collect();
+pub fn marked(ui: &mut Ui, taking: &Taking) {
+    let wish = |incident| Wish { incident, taking: taking.clone(), note: None };
+    let deeds: Vec<_> = ui.marked_incidents().into_iter().map(|incident| of_marked(wish(incident))).collect();
     ui.mode = Mode::Deeds(Deeds::new(deeds));
 }
 
 fn of_marked(wish: Wish) -> Deed {
     let left = |why: String| Deed::Left { title: wish.incident.title.clone(), why };
-    match (wish.taking, &wish.incident.ack) {
+    match (&wish.taking, &wish.incident.ack) {
         (Taking::Take, Some(ack)) if ack.delivery != crate::domain::Delivery::Failed => {
             left(format!("left alone: {} has it; a on it alone takes it over", ack.by))
         }

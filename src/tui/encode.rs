@@ -10,6 +10,8 @@ use ratatui::{
     style::{Color, Modifier},
 };
 
+use super::links::Linked;
+
 /// What the terminal is set to.
 #[derive(Debug, Default)]
 pub struct Encoder {
@@ -31,13 +33,22 @@ impl Encoder {
         (self.ink, self.cursor) = (Some(Ink { fg: Color::Reset, bg: Color::Reset, modifier: Modifier::empty() }), None);
     }
 
-    /// Append what turns `before` into `after`; nothing if they are the same.
-    pub fn frame(&mut self, before: &Buffer, after: &Buffer, out: &mut Vec<u8>) {
+    /// Append what turns `before` into `after`, in which some cells lead somewhere; nothing if they are the same.
+    pub fn frame(&mut self, before: &Buffer, after: &Buffer, links: &[Linked], out: &mut Vec<u8>) {
+        let mut open: Option<&str> = None;
         for (x, y, cell) in before.diff(after) {
+            let wanted = links.iter().find(|link| link.covers(x, y)).map(|link| link.url.as_str());
+            if wanted != open {
+                lead(open, wanted, out);
+                open = wanted;
+            }
             self.go(x, y, out);
             self.ink(cell, out);
             out.extend_from_slice(cell.symbol().as_bytes());
             self.cursor = advance(x, y, cell, after.area.right());
+        }
+        if open.is_some() {
+            lead(open, None, out);
         }
     }
 
@@ -94,6 +105,19 @@ impl Encoder {
         }
         self.ink = Some(wanted);
     }
+}
+
+/// From now on cells lead `to` there, or nowhere. The pieces of one address are one link.
+fn lead(from: Option<&str>, to: Option<&str>, out: &mut Vec<u8>) {
+    // Writing to a Vec does not fail.
+    let _ = match (from, to) {
+        (_, Some(url)) => {
+            let id = url.bytes().fold(0_u32, |id, b| id.wrapping_mul(31).wrapping_add(u32::from(b)));
+            write!(out, "\x1b]8;id={id:x};{url}\x1b\\")
+        }
+        (Some(_), None) => write!(out, "\x1b]8;;\x1b\\"),
+        (None, None) => Ok(()),
+    };
 }
 
 /// Where the cursor stands after `cell`; `None` at the edge, and after characters about whose width terminals disagree.
@@ -185,7 +209,7 @@ mod tests {
             let mut before = Buffer::empty(AREA);
             for cells in frames {
                 let after = buffer(&cells);
-                encoder.frame(&before, &after, &mut out);
+                encoder.frame(&before, &after, &[], &mut out);
                 parser.process(&std::mem::take(&mut out));
                 prop_assert!(terminal_shows(&parser, &after), "{after:?}");
                 before = after;
@@ -197,7 +221,18 @@ mod tests {
     fn nothing_changed_is_nothing_written() {
         let (mut encoder, mut out) = (Encoder::default(), Vec::new());
         let shown = buffer(&[(1, 1, 0, 3)]);
-        encoder.frame(&shown, &shown, &mut out);
+        encoder.frame(&shown, &shown, &[], &mut out);
         assert!(out.is_empty());
+    }
+
+    #[test]
+    fn a_link_is_closed_before_anything_else_is_written() {
+        let (mut encoder, mut out) = (Encoder::default(), Vec::new());
+        let link = Linked { y: 1, x: 2, width: 2, url: "https://wiki/".into() };
+        let after = buffer(&[(1, 1, 0, 0), (2, 1, 4, 0), (3, 1, 4, 0), (4, 1, 0, 0)]);
+        encoder.frame(&Buffer::empty(AREA), &after, &[link], &mut out);
+        let text = String::from_utf8(out).unwrap();
+        let (_, linked) = text.split_once(";https://wiki/\x1b\\").unwrap();
+        assert_eq!(linked, "zz\x1b]8;;\x1b\\a");
     }
 }

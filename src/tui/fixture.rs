@@ -6,10 +6,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Depth, Glyphs, Settings, Theme};
 use crate::domain::{
-    Ack, ActId, Actor, Alerts, BurnRate, Cell, Definition, Delivery, Effect, Entry, Episode, EventCounts, Fault, FaultClass, Figure,
-    FiringAlert, Freshness, Grade, Group, History, Incident, IncidentId, LabelMatcher, Labels, LeaseView, Link, Objective, Origin, Outcome,
-    RuleState, Selector, Severity, Side, Silence, Sli, SloId, SloRow, Snapshot, SourceName, SourceRow, State, Status, StoreState, Target,
-    Text, Untrusted, Verdict, What, Window, burn_rate, workbook,
+    Ack, ActId, Actor, Alerts, BurnRate, Cell, Chronicle, Definition, Delivery, Effect, Entry, Episode, EventCounts, Fault, FaultClass,
+    Figure, FiringAlert, Freshness, Grade, Group, History, Incident, IncidentId, LabelMatcher, Labels, LeaseView, Link, Log, Mean, Moment,
+    Objective, OnCallEntry, Origin, Outcome, PagedIncident, Person, Response, RuleState, Selector, Service, Severity, Side, Silence, Sli,
+    SloId, SloRow, Snapshot, SourceName, SourceRow, State, Status, StoreState, Target, Text, Untrusted, Verdict, What, Window, burn_rate,
+    workbook,
 };
 
 /// The time on every screen: Thursday, 14:32:08 in Berlin.
@@ -34,8 +35,21 @@ pub fn settings() -> Settings {
         low_bandwidth: false,
         footer_hint: None,
         ask_name: None,
+        links: true,
+        people: ["maya", "tom"].map(person).into(),
+        services: [service("checkout")].into(),
         ack_for: vec![(SourceName::new("am"), std::time::Duration::from_mins(15))],
     }
+}
+
+fn person(name: &str) -> Person {
+    let time_zone = Some(if name == "maya" { chrono_tz::Asia::Kolkata } else { chrono_tz::Europe::Berlin });
+    Person { name: Text::clean(name), login: None, email: Some(Text::from(format!("{name}@acme.example"))), time_zone, night: None }
+}
+
+fn service(name: &str) -> (Text, Service) {
+    let rotation = Some(Text::clean("payments"));
+    (Text::clean(name), Service { name: Text::clean(name), owner: Some(Text::clean("payments-team")), tier: Some(1), rotation })
 }
 
 fn definition(name: &str) -> Arc<Definition> {
@@ -249,6 +263,7 @@ fn entry(id: u64, minutes: i64, who: &str, title: &str, what: What) -> Arc<Entry
         act: ActId::new(&format!("act{}", id / 2)),
         subject: "am:9f86d081884c7d65".into(),
         title: Text::clean(title),
+        service: None,
         version: id,
         who: Actor { name: Text::clean(who), verified: true },
         what,
@@ -312,6 +327,7 @@ pub fn burning() -> Snapshot {
         alerts: BTreeMap::new(),
         paged: BTreeMap::new(),
         on_call: BTreeMap::new(),
+        chronicles: BTreeMap::new(),
         store: StoreState { place: Text::clean("/var/lib/burnwatch/acme"), trouble: None, lease: LeaseView::Ours },
         toasts: Vec::new(),
         calm_since: None,
@@ -356,6 +372,96 @@ pub fn held() -> Snapshot {
     ];
     snapshot.alerts.insert("am".into(), Arc::new(Alerts { alerts, silences, heartbeat: None }));
     snapshot
+}
+
+/// The fleet of the mockups, and one incident that a PagerDuty keeps: who is on call for it, what its log tells, how such ones went.
+pub fn paged() -> Snapshot {
+    let mut snapshot = burning();
+    let source = SourceName::new("pd");
+    let origin = Origin::PagerDuty { source: source.clone(), incident: "Q2KJ7V".into(), created_at: ago(14) };
+    let title = "checkout answers with errors";
+    let mut incident = Incident { origin, sources: vec![source.clone()], ..alert("pd:Q2KJ7V", Severity::P1, "checkout", title, 14) };
+    incident.annotations = Labels::default();
+    incident.links = vec![
+        Link::web("PagerDuty", "https://acme.pagerduty.com/incidents/Q2KJ7V").unwrap(),
+        Link::web("conference", "https://meet.acme.io/checkout?room=war#now").unwrap(),
+    ];
+    snapshot.sources.push(source_row("pd"));
+    snapshot.paged.insert(source.clone(), Arc::new(vec![kept(title)]));
+    snapshot.on_call.insert(source.clone(), Arc::new(vec![turn("Maya Kaur", "maya", 1), turn("Tom Okafor", "tom", 2)]));
+    let noted = |minutes, text: &str| Entry {
+        subject: incident.id.clone(),
+        ..Entry::clone(&entry(30, minutes, "jon", title, What::Asked { effect: note(&incident, text) }))
+    };
+    let entries = vec![noted(9, "the canary of v42 is to blame; rolling it back once the queue of orders is below a thousand, not before")];
+    let log = Log { source, as_of: Some(now() - TimeDelta::seconds(12)), moments: moments(), fault: None };
+    let mean = |minutes, of| Some(Mean { span: TimeDelta::minutes(minutes), of });
+    let response = Some(Response { acknowledge: mean(3, 7), resolve: mean(38, 5) });
+    let chronicle = Chronicle { as_of: now() - TimeDelta::seconds(12), entries, logs: vec![log], response };
+    snapshot.chronicles.insert(incident.id.clone(), Arc::new(chronicle));
+    snapshot.incidents.insert(0, Arc::new(incident));
+    snapshot
+}
+
+fn source_row(name: &str) -> SourceRow {
+    source(name, "pagerduty", 20)
+}
+
+fn note(incident: &Incident, text: &str) -> Effect {
+    Effect::Note { target: incident.target(), note: Text::clean(text) }
+}
+
+/// As the PagerDuty keeps it.
+fn kept(title: &str) -> PagedIncident {
+    PagedIncident {
+        id: "Q2KJ7V".into(),
+        title: Text::clean(title),
+        severity: Severity::P1,
+        service: Some(Text::clean("checkout")),
+        acknowledged: false,
+        holders: Vec::new(),
+        until: None,
+        created_at: ago(14),
+        changed_at: None,
+        assigned: vec![Text::clean("Maya Kaur")],
+        policy: Some(Text::clean("web")),
+        key: None,
+        labels: Labels::default(),
+        links: Vec::new(),
+    }
+}
+
+fn turn(who: &str, login: &str, level: u32) -> OnCallEntry {
+    OnCallEntry {
+        who: Text::clean(who),
+        email: Some(Text::from(format!("{login}@acme.example"))),
+        level,
+        schedule: None,
+        policy: Some(Text::clean("web")),
+        from: None,
+        until: Some(now() + TimeDelta::minutes(207)),
+    }
+}
+
+fn moments() -> Vec<Moment> {
+    let moment = |minutes, what: &str, who: &str, text: &str| Moment {
+        at: ago(minutes),
+        what: Text::clean(what),
+        who: Some(Text::clean(who)),
+        text: Text::clean(text),
+    };
+    vec![
+        moment(14, "trigger", "checkout", "Triggered through the API"),
+        moment(13, "notify", "Maya Kaur", "Notified by SMS"),
+        moment(
+            8,
+            "annotate",
+            "jon",
+            "the canary of v42 is to blame; rolling it back once the queue of orders is below a thousand, not before [bw:act15]",
+        ),
+        moment(5, "annotate", "Ines", "support knows; two customers have called"),
+        moment(4, "notify", "Tom Okafor", "Notified by phone call"),
+    ]
 }
 
 /// Nothing burns.

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::theme::Role;
-use crate::domain::{Effect, Entry, Episode, Escalation, Grade, Incident, IncidentId, Origin, Outcome, Release, Snapshot, What};
+use crate::domain::{Effect, Entry, Episode, Escalation, Grade, Incident, Outcome, Passage, Release, Snapshot, What, timeline};
 
 /// One line of what happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,31 +43,24 @@ pub fn latest(snapshot: &Snapshot, most: usize) -> Vec<Happening> {
 
 /// What happened to one incident.
 pub fn of_incident(snapshot: &Snapshot, incident: &Incident, most: usize) -> Vec<Happening> {
-    let of = |id: &IncidentId| *id == incident.id;
-    let entries = snapshot.latest.iter().filter(|e| of(&e.subject)).filter_map(|e| of_entry(e));
-    let episode = match &incident.origin {
-        Origin::Own { slo, grade, .. } => snapshot.episodes.get(&(slo.clone(), *grade)),
-        Origin::Alertmanager { .. } | Origin::PagerDuty { .. } => None,
-    };
-    let mut all: Vec<_> = entries.chain(episode.into_iter().flat_map(of_episode)).collect();
-    if let Origin::Alertmanager { source, starts_at } | Origin::PagerDuty { source, created_at: starts_at, .. } = &incident.origin {
-        all.push(Happening { at: *starts_at, word: "fires", role: loud(incident.severity.pages()), text: format!("reported by {source}") });
-    }
-    sorted(all, most)
+    let line = |p: Passage| Happening { at: p.at, word: p.what, role: role(p.what), text: p.sentence() };
+    timeline(snapshot, incident).into_iter().take(most).map(line).collect()
 }
 
-fn sorted(mut all: Vec<Happening>, most: usize) -> Vec<Happening> {
-    all.sort_by_key(|h| std::cmp::Reverse(h.at));
-    all.truncate(most);
-    all
+/// How loud the word of something that happened is.
+pub fn role(what: &str) -> Role {
+    match what {
+        "page" | "failed" => Role::Critical,
+        "ticket" | "fires" => Role::Warning,
+        "over" | "clear" => Role::Ok,
+        "unknown" => Role::Unknown,
+        "log" | "assign" => Role::Muted,
+        _ => Role::Text,
+    }
 }
 
 const fn loud(page: bool) -> Role {
     if page { Role::Critical } else { Role::Warning }
-}
-
-fn of_episode(episode: &Episode) -> impl Iterator<Item = Happening> + use<> {
-    std::iter::once(began(episode)).chain(episode.ended_at.map(|at| ended(episode, at)))
 }
 
 fn began_at(episode: &Episode) -> DateTime<Utc> {

@@ -118,7 +118,14 @@ impl Scope {
             Mode::Normal | Mode::Help(_) => Self::Screens,
             Mode::Confirm(_) | Mode::Deeds(_) => Self::Prompt,
             Mode::Silence(_) => Self::Editor,
-            Mode::Filter(_) | Mode::Note(..) | Mode::Name(..) | Mode::NoteAll(..) | Mode::NameAll(..) | Mode::Field(..) => Self::Typing,
+            Mode::Filter(_)
+            | Mode::Note(..)
+            | Mode::Name(..)
+            | Mode::NoteAll(..)
+            | Mode::NameAll(..)
+            | Mode::Field(..)
+            | Mode::Length(..)
+            | Mode::Whom(..) => Self::Typing,
         }
     }
 }
@@ -186,6 +193,10 @@ impl Default for Keymap {
             line(Screens, &[c('x')], Action::Expire, "expire a silence (board)", "expire"),
             line(Screens, &[c('m')], Action::Mark, "mark the row, or not", "mark"),
             line(Screens, &[c('M')], Action::MarkAll, "mark all rows, or none", ""),
+            line(Screens, &[c('n')], Action::Note, "write a note on it", "note"),
+            line(Screens, &[c('X')], Action::Resolve, "resolve it (PagerDuty)", "resolve"),
+            line(Screens, &[c('Z')], Action::Snooze, "snooze it (PagerDuty)", "snooze"),
+            line(Screens, &[c('E')], Action::Escalate, "escalate it (PagerDuty)", "escalate"),
             line(Screens, &[k(Key::Enter), k(Key::Right)], Action::Open, "open what is selected", "open"),
             line(Screens, &[k(Key::Esc), k(Key::Left)], Action::Back, "back; clears the filter", "back"),
             line(Screens, &[k(Key::Tab), k(Key::BackTab)], Action::NextPane, "other pane", "pane"),
@@ -253,6 +264,6 @@ mod tests {
         assert_eq!(keymap.lookup(&typing, Chord::char('q')), Some(Action::Type('q')));
         assert_eq!(keymap.lookup(&typing, Chord::ctrl('c')), Some(Action::Quit));
         assert_eq!(keymap.lookup(&Mode::Normal, Chord::char('q')), Some(Action::Quit));
-        assert_eq!(keymap.lookup(&Mode::Normal, Chord::char('X')), None);
+        assert_eq!(keymap.lookup(&Mode::Normal, Chord::char('Q')), None);
     }
 }

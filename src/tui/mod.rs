@@ -9,15 +9,16 @@
 //! [`app`](self) holds the loop; `terminal` takes the terminal and always gives it back; `view` is a pure function of the state
 //! and the time.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use chrono_tz::Tz;
 
-use crate::domain::{Request, Snapshot, SourceName, Text};
+use crate::domain::{Person, Request, Service, Snapshot, SourceName, Text};
 
 mod action;
 mod answers;
 mod app;
+mod asking;
 mod deeds;
 mod draft;
 mod encode;
@@ -30,6 +31,7 @@ mod happenings;
 mod input;
 mod keymap;
 mod layout;
+mod links;
 mod list;
 mod offscreen;
 #[cfg(test)]
@@ -47,6 +49,7 @@ mod writer;
 
 pub use app::run;
 pub use glyphs::Glyphs;
+pub use links::of_environment as knows_links;
 pub use offscreen::Offscreen;
 pub use terminal::TerminalError;
 pub use theme::{Depth, Role, Theme, ThemeError};
@@ -84,6 +87,12 @@ pub struct Settings {
     pub footer_hint: Option<Text>,
     /// The name proposed when the operating system cannot tell who acts; `None` where it can, and nobody is asked.
     pub ask_name: Option<Text>,
+    /// Whether the terminal is likely to know links (OSC 8).
+    pub links: bool,
+    /// Those whom an incident can be handed to, and whose local time is told.
+    pub people: Vec<Person>,
+    /// What is said of services: owner, tier, rotation.
+    pub services: BTreeMap<Text, Service>,
     /// How long a silence made for an acknowledgement lasts, by source; said in the prompt.
     pub ack_for: Vec<(SourceName, Duration)>,
 }

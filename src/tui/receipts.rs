@@ -6,17 +6,13 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
 use super::{state::Taking, widgets::figures::When};
-use crate::domain::{ActId, Effect, Entry, IncidentId, Outcome, Release, Snapshot, What};
+use crate::domain::{ActId, Effect, Entry, Escalation, IncidentId, Outcome, Release, Snapshot, What};
 
 /// What kind of act is awaited.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Kind {
-    /// To take an incident.
-    Take,
-    /// To take it from somebody.
-    TakeOver,
-    /// To give it back.
-    GiveBack,
+    /// On an incident.
+    Incident(Taking),
     /// To make a silence.
     Silence,
     /// To end one.
@@ -25,11 +21,31 @@ pub enum Kind {
 
 impl From<Taking> for Kind {
     fn from(taking: Taking) -> Self {
-        match taking {
-            Taking::Take => Self::Take,
-            Taking::TakeOver => Self::TakeOver,
-            Taking::GiveBack => Self::GiveBack,
-        }
+        Self::Incident(taking)
+    }
+}
+
+impl Kind {
+    /// What is asked and what was done: `acknowledge`, `acknowledged`.
+    fn words(&self) -> (&'static str, String) {
+        let done = match self {
+            Self::Incident(Taking::Take) => "acknowledged",
+            Self::Incident(Taking::TakeOver) => "taken over",
+            Self::Incident(Taking::GiveBack) => "given back",
+            Self::Incident(Taking::Resolve) => "resolved",
+            Self::Incident(Taking::Note) => "noted",
+            Self::Incident(Taking::Snooze(span)) => return ("snooze", format!("snoozed for {span}")),
+            Self::Incident(Taking::Escalate(Escalation::Level(level))) => return ("escalate", format!("escalated to level {level}")),
+            Self::Incident(Taking::Escalate(Escalation::Person { name, .. })) => return ("escalate", format!("handed to {name}")),
+            Self::Silence => "silenced",
+            Self::Expire => "expired",
+        };
+        let verb = match self {
+            Self::Incident(taking) => taking.verb(),
+            Self::Silence => "silence",
+            Self::Expire => "expire",
+        };
+        (verb, done.to_owned())
     }
 }
 
@@ -104,7 +120,7 @@ impl Receipts {
                 let awaited = self.awaited.get(place)?;
                 let sent = awaited.act.as_ref()?;
                 let until = sent.until.map(|at| When { at, now, zone, seconds: false });
-                let words = sentence(awaited.kind, entry, outcome, until, &sent.place);
+                let words = sentence(&awaited.kind, entry, outcome, until, &sent.place);
                 if !matches!(outcome, Outcome::Failed { retry: true, .. } | Outcome::Unknown { .. }) {
                     self.awaited.remove(place);
                 }
@@ -116,11 +132,15 @@ impl Receipts {
 
 impl Awaited {
     fn is(&self, effect: &Effect) -> bool {
-        match self.kind {
-            Kind::Take => matches!(effect, Effect::Acknowledge { .. }),
+        match &self.kind {
+            Kind::Incident(Taking::Take) => matches!(effect, Effect::Acknowledge { .. }),
             // Where nobody had it any more it was simply taken.
-            Kind::TakeOver => matches!(effect, Effect::TakeOver { .. } | Effect::Acknowledge { .. }),
-            Kind::GiveBack => matches!(effect, Effect::Release { why: Release::Unacknowledged, .. }),
+            Kind::Incident(Taking::TakeOver) => matches!(effect, Effect::TakeOver { .. } | Effect::Acknowledge { .. }),
+            Kind::Incident(Taking::GiveBack) => matches!(effect, Effect::Release { why: Release::Unacknowledged, .. }),
+            Kind::Incident(Taking::Resolve) => matches!(effect, Effect::Resolve { .. }),
+            Kind::Incident(Taking::Note) => matches!(effect, Effect::Note { .. }),
+            Kind::Incident(Taking::Snooze(_)) => matches!(effect, Effect::Snooze { .. }),
+            Kind::Incident(Taking::Escalate(_)) => matches!(effect, Effect::Escalate { .. }),
             Kind::Silence => matches!(effect, Effect::Silence { .. }),
             Kind::Expire => matches!(effect, Effect::Expire { .. }),
         }
@@ -131,22 +151,16 @@ fn newest(snapshot: &Snapshot) -> u64 {
     snapshot.latest.iter().map(|e| e.id).max().unwrap_or_default()
 }
 
-fn sentence(kind: Kind, entry: &Entry, outcome: &Outcome, until: Option<When>, place: &str) -> String {
+fn sentence(kind: &Kind, entry: &Entry, outcome: &Outcome, until: Option<When>, place: &str) -> String {
     let title = &entry.title;
-    let (verb, done) = match kind {
-        Kind::Take => ("acknowledge", "acknowledged"),
-        Kind::TakeOver => ("take over", "taken over"),
-        Kind::GiveBack => ("give back", "given back"),
-        Kind::Silence => ("silence", "silenced"),
-        Kind::Expire => ("expire", "expired"),
-    };
+    let (verb, done) = kind.words();
     match (outcome, kind) {
-        (Outcome::Done { receipt: Some(id) }, Kind::Take | Kind::TakeOver | Kind::Silence) => {
+        (Outcome::Done { receipt: Some(id) }, Kind::Incident(Taking::Take | Taking::TakeOver) | Kind::Silence) => {
             let until = until.map(|w| format!(" until {w}")).unwrap_or_default();
             format!("{done} · silence {}{until}", short(id))
         }
-        (Outcome::Done { .. }, Kind::Take | Kind::TakeOver) => format!("{done} · {title}, {place}"),
-        (Outcome::Done { .. }, _) => format!("{done} · {title}"),
+        (Outcome::Done { .. }, Kind::Incident(Taking::GiveBack) | Kind::Silence | Kind::Expire) => format!("{done} · {title}"),
+        (Outcome::Done { .. }, Kind::Incident(_)) => format!("{done} · {title}, {place}"),
         (Outcome::Failed { why, retry: true }, _) => format!("{verb} {title}: not delivered, {why}; it is tried again"),
         (Outcome::Failed { why, retry: false }, _) => format!("{verb} {title}: failed, {why}"),
         (Outcome::Unknown { why }, _) => format!("{verb} {title}: no answer, {why}; it is looked up before anything is repeated"),

@@ -26,8 +26,8 @@ use super::{
     widgets::figures::Age,
 };
 use crate::domain::{
-    Actor, Freshness, Hold, Incident, IncidentId, Lapsing, Origin, Question, Request, Severity, SloId, SloRow, Snapshot, SourceName,
-    SourceRow, Text, Verb, WARNING, board, lapsing,
+    Actor, Escalation, Freshness, Hold, Incident, IncidentId, Lapsing, Origin, Question, Request, Severity, SloId, SloRow, Snapshot,
+    SourceName, SourceRow, Status, Text, Verb, WARNING, Window, board, lapsing,
 };
 
 /// How long the cursor must stay where it is for the detail beside the list to follow.
@@ -35,6 +35,12 @@ const RESTS_AFTER: TimeDelta = TimeDelta::milliseconds(200);
 
 /// For how long it is news that an acknowledgement is about to lapse: who starts to watch later reads it on the screen.
 const JUST: TimeDelta = TimeDelta::seconds(60);
+
+/// SLOs of its service that are shown beside an incident: the worst.
+pub const BESIDE: usize = 3;
+
+/// How often an incident that stays open is looked up again.
+const LOOK_AGAIN: TimeDelta = TimeDelta::seconds(60);
 
 /// A screen; the numbers of their keys are permanent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -107,6 +113,10 @@ pub enum Mode {
     Silence(Box<Draft>),
     /// A line of it is typed.
     Field(Box<Draft>, Field, Typed),
+    /// How long it is to be snoozed is typed.
+    Length(Arc<Incident>, Typed),
+    /// To whom it is to be handed is typed.
+    Whom(Arc<Incident>, Typed),
 }
 
 /// Text being typed.
@@ -121,7 +131,7 @@ pub struct Typed {
 }
 
 /// What is done to an incident once the prompt is accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Taking {
     /// Take it.
     Take,
@@ -129,6 +139,33 @@ pub enum Taking {
     TakeOver,
     /// Give it back.
     GiveBack,
+    /// End it where it is kept.
+    Resolve,
+    /// Say something about it.
+    Note,
+    /// Hold it for so long.
+    Snooze(Window),
+    /// Hand it to others.
+    Escalate(Escalation),
+}
+
+impl Taking {
+    /// The verb: `acknowledge`, `give back`, `resolve`, `note`, `snooze`, `escalate`.
+    pub const fn verb(&self) -> &'static str {
+        match self {
+            Self::Take => "acknowledge",
+            Self::TakeOver => "take over",
+            Self::GiveBack => "give back",
+            Self::Resolve => "resolve",
+            Self::Note => "note",
+            Self::Snooze(_) => "snooze",
+            Self::Escalate(_) => "escalate",
+        }
+    }
+    /// Whether words go along with it.
+    pub const fn takes_note(&self) -> bool {
+        matches!(self, Self::Take | Self::TakeOver | Self::Resolve | Self::Note)
+    }
 }
 
 /// An act that waits for its confirmation; the incident is the one that was drawn.
@@ -146,10 +183,14 @@ impl Wish {
     /// What is asked for by it.
     pub fn verb(&self) -> Verb {
         let note = self.note.clone();
-        match self.taking {
+        match &self.taking {
             Taking::Take => Verb::Acknowledge { note },
             Taking::TakeOver => Verb::TakeOver { from: self.incident.ack.as_ref().map(|a| a.by.name.clone()).unwrap_or_default(), note },
             Taking::GiveBack => Verb::Unacknowledge,
+            Taking::Resolve => Verb::Resolve { note },
+            Taking::Note => Verb::Note { note: note.unwrap_or_default() },
+            Taking::Snooze(span) => Verb::Snooze { span: span.duration() },
+            Taking::Escalate(to) => Verb::Escalate { to: to.clone() },
         }
     }
 }
@@ -322,8 +363,17 @@ pub struct Ui {
     moved_at: Option<DateTime<Utc>>,
     seen_toast: u64,
     looked_at: Vec<SloId>,
+    looked_up: Option<LookedUp>,
     begun: bool,
     warned: HashSet<(IncidentId, DateTime<Utc>)>,
+}
+
+/// An open incident that was asked about, as it stood then, and when.
+#[derive(Debug, PartialEq)]
+struct LookedUp {
+    id: IncidentId,
+    stood: (u64, Status, Option<DateTime<Utc>>),
+    at: DateTime<Utc>,
 }
 
 impl Ui {
@@ -365,6 +415,7 @@ impl Ui {
             moved_at: None,
             seen_toast: 0,
             looked_at: Vec::new(),
+            looked_up: None,
             begun: false,
             warned: HashSet::new(),
         };
@@ -647,13 +698,43 @@ impl Ui {
         self.beside.clone().filter(|_| passing).or_else(|| self.subject())
     }
 
-    /// What was drawn, and what that asks for: the history of the rows that have come into sight.
-    pub fn after_draw(&mut self, below: u16, now: DateTime<Utc>) -> Option<Request> {
+    /// What was drawn, and what that asks for: the history of the rows that have come into sight, all that is known of an incident that
+    /// is open.
+    pub fn after_draw(&mut self, below: u16, now: DateTime<Utc>) -> Vec<Request> {
         self.beside = self.beside(now);
         let (slo, incident, hold) = (self.slos.selected(), self.incidents.selected(), self.holds.selected());
         self.drawn = Drawn { slo: slo.cloned(), incident: incident.cloned(), hold: hold.cloned(), below };
+        self.history_wanted().into_iter().chain(self.chronicle_wanted(now)).map(Request::Look).collect()
+    }
+
+    /// Look up what is open once more with the next frame.
+    pub(super) fn look_up_again(&mut self) {
+        self.looked_up = None;
+    }
+
+    /// An open incident is asked about when it is opened, when it changes, and now and then.
+    fn chronicle_wanted(&mut self, now: DateTime<Utc>) -> Option<Question> {
+        let Some(Detail { subject: Subject::Incident(incident), gone: false, .. }) = &self.detail else {
+            self.looked_up = None;
+            return None;
+        };
+        let stood = (incident.version, incident.status, incident.ack.as_ref().map(|a| a.at));
+        let lately = |l: &LookedUp| l.id == incident.id && l.stood == stood && now - l.at < LOOK_AGAIN;
+        if self.looked_up.as_ref().is_some_and(lately) {
+            return None;
+        }
+        let id = incident.id.clone();
+        self.looked_up = Some(LookedUp { id: id.clone(), stood, at: now });
+        Some(Question::Chronicle(id))
+    }
+
+    fn history_wanted(&mut self) -> Option<Question> {
         let mut rows: Vec<SloId> = match (self.screen, &self.detail) {
             (_, Some(Detail { subject: Subject::Slo(row), .. })) => vec![row.id.clone()],
+            (_, Some(Detail { subject: Subject::Incident(incident), .. })) => {
+                let of_service = |r: &&Arc<SloRow>| Some(&r.service) == incident.service.as_ref();
+                self.snapshot.slos.iter().filter(of_service).take(BESIDE).map(|r| r.id.clone()).collect()
+            }
             (Screen::Overview | Screen::Slos, None) => {
                 self.slos.visible().filter_map(|(_, i)| self.snapshot.slos.get(i).map(|r| r.id.clone())).collect()
             }
@@ -664,7 +745,7 @@ impl Ui {
             return None;
         }
         self.looked_at.clone_from(&rows);
-        Some(Request::Look(Question::History(rows)))
+        Some(Question::History(rows))
     }
 }
 

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::{
     action::Action,
+    asking::{self, Wanted},
     deeds, draft,
     filter::Filter,
     state::{Detail, Mode, Pane, Screen, Subject, Taking, Typed, Ui, Wish, hold_key, incident_id, slo_id, source_name},
@@ -47,6 +48,34 @@ pub fn update(ui: &mut Ui, action: &Action, now: DateTime<Utc>) -> Vec<Request> 
             draft::field(ui, open, field, typed, action);
             Vec::new()
         }
+        Mode::Length(incident, typed) => {
+            ask_more(ui, incident, typed, action, asking::length, Mode::Length);
+            Vec::new()
+        }
+        Mode::Whom(incident, typed) => {
+            ask_more(ui, incident, typed, action, asking::whom, Mode::Whom);
+            Vec::new()
+        }
+    }
+}
+
+/// Typing goes on until it is accepted or left.
+fn ask_more(
+    ui: &mut Ui,
+    incident: Arc<Incident>,
+    mut typed: Typed,
+    action: &Action,
+    accept: fn(&mut Ui, Arc<Incident>, Typed),
+    mode: fn(Arc<Incident>, Typed) -> Mode,
+) {
+    match action {
+        Action::Accept => accept(ui, incident, typed),
+        Action::Back => {}
+        _ => {
+            typed.problem = None;
+            edit(&mut typed, action);
+            ui.mode = mode(incident, typed);
+        }
     }
 }
 
@@ -76,10 +105,15 @@ fn normal(ui: &mut Ui, action: &Action, now: DateTime<Utc>) -> Vec<Request> {
         Action::MarkAll => mark_all(ui),
         Action::Acknowledge => ask(ui, Taking::Take, now),
         Action::Unacknowledge => ask(ui, Taking::GiveBack, now),
+        Action::Note => ask_for(ui, Wanted::Note, now),
+        Action::Resolve => ask_for(ui, Wanted::Resolve, now),
+        Action::Snooze => ask_for(ui, Wanted::Snooze, now),
+        Action::Escalate => ask_for(ui, Wanted::Escalate, now),
         Action::Copy => copy(ui, now),
         Action::Help => ui.mode = Mode::Help(0),
         Action::Refresh => {
             ui.say("asking every source", now);
+            ui.look_up_again();
             return vec![Request::Look(Question::Refresh)];
         }
         _ => {}
@@ -279,12 +313,11 @@ fn ask(ui: &mut Ui, taking: Taking, now: DateTime<Utc>) {
         return ui.fail(why);
     }
     if ui.detail.is_none() && !ui.marked_incidents().is_empty() {
-        return deeds::marked(ui, taking);
+        return deeds::marked(ui, &taking);
     }
     let Some(incident) = ui.actionable() else {
         let what = if ui.subject().is_none() { "nothing is selected" } else { "no open incident here" };
-        let verb = if taking == Taking::GiveBack { "give back" } else { "acknowledge" };
-        return ui.say(format!("{what}: nothing to {verb}"), now);
+        return ui.say(format!("{what}: nothing to {}", taking.verb()), now);
     };
     if taking == Taking::GiveBack && incident.ack.is_none() {
         return ui.say(format!("nobody has {}: nothing to give back", incident.title), now);
@@ -300,6 +333,11 @@ fn ask(ui: &mut Ui, taking: Taking, now: DateTime<Utc>) {
     // Who holds it anew has still said what they said.
     let note = incident.ack.as_ref().filter(|a| taking == Taking::TakeOver && ui.is_me(&a.by)).and_then(|a| a.note.clone());
     ui.mode = Mode::Confirm(Wish { incident, taking, note });
+}
+
+fn ask_for(ui: &mut Ui, wanted: Wanted, now: DateTime<Utc>) {
+    stay_with_the_drawn(ui);
+    asking::begin(ui, wanted, now);
 }
 
 fn copy(ui: &mut Ui, now: DateTime<Utc>) {
@@ -337,7 +375,7 @@ fn filter(ui: &mut Ui, mut typed: Typed, action: &Action) {
 fn confirm(ui: &mut Ui, wish: Wish, action: &Action, now: DateTime<Utc>) -> Vec<Request> {
     match action {
         Action::Accept => accept(ui, wish, now),
-        Action::Note => {
+        Action::Note if wish.taking.takes_note() => {
             let text = wish.note.as_ref().map(ToString::to_string).unwrap_or_default();
             ui.mode = Mode::Note(wish, Typed { text, ..Typed::default() });
             Vec::new()
@@ -354,10 +392,18 @@ fn note(ui: &mut Ui, mut wish: Wish, mut typed: Typed, action: &Action) {
     match action {
         Action::Accept => {
             wish.note = Some(Text::clean(typed.text.trim())).filter(|t| !t.is_empty());
-            ui.mode = Mode::Confirm(wish);
+            if wish.taking == Taking::Note && wish.note.is_none() {
+                typed.problem = Some("nothing is written yet".to_owned());
+                ui.mode = Mode::Note(wish, typed);
+            } else {
+                ui.mode = Mode::Confirm(wish);
+            }
         }
+        // A note that was not written before is left altogether.
+        Action::Back if wish.taking == Taking::Note && wish.note.is_none() => {}
         Action::Back => ui.mode = Mode::Confirm(wish),
         _ => {
+            typed.problem = None;
             edit(&mut typed, action);
             ui.mode = Mode::Note(wish, typed);
         }
@@ -396,11 +442,15 @@ fn accept(ui: &mut Ui, wish: Wish, now: DateTime<Utc>) -> Vec<Request> {
         ui.say(format!("{}: over already, nothing was done", wish.incident.title), now);
         return Vec::new();
     }
-    ui.receipts.expect(wish.incident.id.clone(), wish.taking.into());
+    ui.receipts.expect(wish.incident.id.clone(), wish.taking.clone().into());
     let doing = match wish.taking {
         Taking::Take => "acknowledging …",
         Taking::TakeOver => "taking over …",
         Taking::GiveBack => "giving back …",
+        Taking::Resolve => "resolving …",
+        Taking::Note => "writing it down …",
+        Taking::Snooze(_) => "snoozing …",
+        Taking::Escalate(_) => "escalating …",
     };
     ui.say(doing, now);
     let by = ui.name.clone().map(|name| Actor { name, verified: false });
@@ -437,7 +487,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        domain::{Outcome, Snapshot, StoreState, Toast, Verb},
+        domain::{Escalation, Outcome, Snapshot, StoreState, Toast, Verb},
         tui::fixture::{self, now},
     };
 
@@ -515,8 +565,8 @@ mod tests {
         let mut settings = fixture::settings();
         settings.read_only = true;
         let mut ui = Ui::new(settings, fixture::burning().into(), Rect::new(0, 0, 120, 36), now());
-        for way in [Action::Acknowledge, Action::Unacknowledge] {
-            assert!(act(&mut ui, &[way, ENTER]).is_empty());
+        for way in [Action::Acknowledge, Action::Unacknowledge, Action::Note, Action::Resolve, Action::Snooze, Action::Escalate] {
+            assert!(act(&mut ui, &[way, ENTER, Action::Paste("x".into()), ENTER, ENTER]).is_empty());
         }
         assert!(ui.failures[0].contains("read-only"));
 
@@ -527,6 +577,56 @@ mod tests {
         ui.take(full.into(), now());
         assert!(act(&mut ui, &[ENTER]).is_empty());
         assert_eq!(ui.failures[0], "acting is off: journal.db: disk full");
+    }
+
+    #[test]
+    fn what_only_a_pager_has_is_offered_only_there_and_asks_for_what_it_needs() {
+        let mut ui = ui(fixture::burning());
+        for way in [Action::Resolve, Action::Snooze, Action::Escalate] {
+            assert!(act(&mut ui, &[way, ENTER, ENTER]).is_empty());
+            assert!(matches!(ui.mode, Mode::Normal) && ui.notice.take().unwrap().text.contains("this ends when its alert clears"));
+        }
+        let verb = |keys: &[Action]| {
+            let mut ui = super::tests::ui(fixture::paged());
+            act(&mut ui, &[Action::Go(Screen::Incidents), Action::Open]);
+            let requests = act(&mut ui, keys);
+            requests.into_iter().find_map(|r| if let Request::Act(act) = r { Some((act.incident.to_string(), act.verb)) } else { None })
+        };
+        let typed = |text: &str| Action::Paste(text.into());
+        let of = |verb| Some(("pd:Q2KJ7V".to_owned(), verb));
+        let note = Some(Text::clean("rolled back"));
+        assert_eq!(verb(&[Action::Resolve, ENTER]), of(Verb::Resolve { note: None }));
+        assert_eq!(verb(&[Action::Resolve, Action::Note, typed("rolled back"), ENTER, ENTER]), of(Verb::Resolve { note }));
+        assert_eq!(verb(&[Action::Note, typed("hello"), ENTER, ENTER]), of(Verb::Note { note: Text::clean("hello") }));
+        assert_eq!(verb(&[Action::Note, ENTER, ENTER, Action::Back]), None);
+        assert_eq!(verb(&[Action::Snooze, ENTER, ENTER]), of(Verb::Snooze { span: std::time::Duration::from_hours(1) }));
+        assert_eq!(verb(&[Action::Snooze, typed("9d"), ENTER, ENTER]), None);
+        assert_eq!(verb(&[Action::Escalate, typed("2"), ENTER, ENTER]), of(Verb::Escalate { to: Escalation::Level(2) }));
+        assert_eq!(verb(&[Action::Escalate, typed("2"), ENTER, Action::Back]), None);
+        let tom = Escalation::Person { name: Text::clean("tom"), email: Text::clean("tom@acme.example") };
+        assert_eq!(verb(&[Action::Escalate, typed("to"), ENTER, ENTER]), of(Verb::Escalate { to: tom }));
+        assert_eq!(verb(&[Action::Escalate, typed("nobody"), ENTER, ENTER]), None);
+    }
+
+    #[test]
+    fn an_open_incident_is_looked_up_when_it_is_opened_when_it_changes_and_now_and_then() {
+        let mut ui = ui(fixture::paged());
+        let asked = |ui: &mut Ui, secs| {
+            let looks = ui.after_draw(0, now() + chrono::TimeDelta::seconds(secs));
+            looks.into_iter().filter(|r| matches!(r, Request::Look(Question::Chronicle(_)))).count()
+        };
+        act(&mut ui, &[Action::Go(Screen::Incidents)]);
+        assert_eq!(asked(&mut ui, 0), 0);
+        act(&mut ui, &[Action::Open]);
+        assert_eq!((asked(&mut ui, 0), asked(&mut ui, 1), asked(&mut ui, 59)), (1, 0, 0));
+        let mut taken = fixture::paged();
+        Arc::make_mut(&mut taken.incidents[0]).version += 1;
+        ui.take(taken.clone().into(), now());
+        assert_eq!((asked(&mut ui, 60), asked(&mut ui, 61), asked(&mut ui, 120)), (1, 0, 1));
+        act(&mut ui, &[Action::Refresh]);
+        assert_eq!(asked(&mut ui, 121), 1);
+        ui.take(fixture::calm().into(), now());
+        assert_eq!(asked(&mut ui, 300), 0, "what is gone is not asked for");
     }
 
     #[test]
@@ -601,7 +701,7 @@ mod tests {
     #[test]
     fn history_is_asked_for_the_rows_in_sight_and_only_when_they_change() {
         let mut ui = Ui::new(fixture::settings(), fixture::burning().into(), Rect::new(0, 0, 80, 24), now());
-        let asked = |ui: &mut Ui| match ui.after_draw(0, now()) {
+        let asked = |ui: &mut Ui| match ui.after_draw(0, now()).into_iter().next() {
             Some(Request::Look(Question::History(ids))) => ids.len(),
             _ => 0,
         };

@@ -48,6 +48,7 @@ pub fn asked(act: &str, who: &str, subject: &str) -> Entry {
         act: act.into(),
         subject: subject.into(),
         title: "checkout burns".into(),
+        service: None,
         version: 0,
         who: Actor { name: who.into(), verified: true },
         what: What::Asked { effect },

@@ -16,6 +16,7 @@ pub mod alertmanager;
 pub mod cockpit;
 pub mod exporter;
 pub mod fake;
+pub mod hostile;
 pub mod http;
 pub mod pagerduty;
 pub mod pty;

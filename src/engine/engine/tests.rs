@@ -78,8 +78,17 @@ fn a_beat_brings_what_no_watch_told() {
     let now = one.setup.clock.now();
     let effect = Effect::Acknowledge { target: Target::Journal, occurrence: now, note: None, until: now, lapses: now };
     let (act, what) = (perform::act_id(now, 7), What::Asked { effect });
-    let entry =
-        Entry { id: 0, at: now, act, subject: "checkout".into(), title: "checkout".into(), version: 0, who: perform::itself(), what };
+    let entry = Entry {
+        id: 0,
+        at: now,
+        act,
+        subject: "checkout".into(),
+        title: "checkout".into(),
+        service: None,
+        version: 0,
+        who: perform::itself(),
+        what,
+    };
     one.setup.store.as_ref().unwrap().append(entry, None).unwrap();
     two.beat();
     assert_eq!(two.snapshot.latest.len(), 1);

@@ -88,7 +88,7 @@ fn of_alert(
     Incident {
         title: title(alert, &name),
         severity: Severity::from_label(alert.labels.get("severity").map(Untrusted::raw)),
-        service: ["service", "app", "job"].iter().find_map(|l| alert.labels.get(l)).map(Untrusted::text),
+        service: crate::domain::service_of_labels(&alert.labels),
         status: if ack.is_some() { Status::Acknowledged } else { Status::Triggered },
         since: Some(alert.starts_at),
         labels: alert.labels.clone(),
@@ -118,10 +118,7 @@ fn title(alert: &FiringAlert, name: &Text) -> Text {
 
 fn links(alert: &FiringAlert) -> Vec<Link> {
     let named = [("runbook_url", "runbook"), ("dashboard_url", "dashboard"), ("dashboard", "dashboard"), ("trace_url", "trace")];
-    let web = |url: &&Untrusted| url.raw().starts_with("https://") || url.raw().starts_with("http://");
-    let annotated = named.iter().filter_map(|(annotation, name)| {
-        alert.annotations.get(annotation).filter(web).map(|url| Link { name: Text::from(*name), url: url.text() })
-    });
+    let annotated = named.iter().filter_map(|(annotation, name)| Link::web(name, alert.annotations.get(annotation)?.raw()));
     annotated.chain(alert.generator.clone()).collect()
 }
 

@@ -265,6 +265,7 @@ fn an_acknowledgement_is_told_from_a_silence_and_ends_with_its_occurrence() {
         act: "a1".into(),
         subject: subject.clone(),
         title: "HighErrors".into(),
+        service: None,
         version: id,
         who: who.clone(),
         what,

@@ -132,6 +132,7 @@ pub struct WireIncident {
     last_status_change_at: Option<DateTime<Utc>>,
     pub last_status_change_by: Option<Reference>,
     service: Option<Reference>,
+    escalation_policy: Option<Reference>,
     #[serde(deserialize_with = "or_default")]
     pub assignments: Vec<Assignment>,
     #[serde(deserialize_with = "or_default")]
@@ -224,6 +225,7 @@ impl WireIncident {
             created_at: self.created_at.unwrap_or(now),
             changed_at: self.last_status_change_at,
             assigned: self.assignments.iter().map(|a| a.assignee.called()).collect(),
+            policy: self.escalation_policy.as_ref().map(Reference::called),
             key: (!self.incident_key.is_empty()).then(|| Text::clean(&self.incident_key)),
             labels: self.first_trigger_log_entry.as_ref().map(|t| labels(&t.channel.details)).unwrap_or_default(),
             links: self.links(),

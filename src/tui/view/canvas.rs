@@ -12,11 +12,15 @@ use ratatui::{
 };
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use super::super::theme::{Role, Theme};
+use super::super::{
+    links::{Linked, is_safe},
+    theme::{Role, Theme},
+};
 
 /// A piece of the screen.
 pub struct Canvas<'a> {
     buffer: &'a mut Buffer,
+    links: Option<&'a mut Vec<Linked>>,
     theme: &'a Theme,
     area: Rect,
     scroll: u16,
@@ -27,11 +31,24 @@ impl<'a> Canvas<'a> {
     /// The piece `area` of `buffer`.
     pub fn new(buffer: &'a mut Buffer, theme: &'a Theme, area: Rect) -> Self {
         let area = area.intersection(buffer.area);
-        Self { buffer, theme, area, scroll: 0, line: String::new() }
+        Self { buffer, links: None, theme, area, scroll: 0, line: String::new() }
+    }
+    /// The same piece; cells that lead somewhere are told to `links`.
+    #[must_use]
+    pub fn linking(mut self, links: &'a mut Vec<Linked>) -> Self {
+        self.links = Some(links);
+        self
     }
     /// A piece of the screen, whatever part this one is.
     pub fn piece(&mut self, area: Rect) -> Canvas<'_> {
-        Canvas::new(self.buffer, self.theme, area)
+        let links = self.links.as_deref_mut();
+        Canvas { links, ..Canvas::new(self.buffer, self.theme, area) }
+    }
+    /// The `width` columns from `x` of this piece, scrolled as it is.
+    pub fn columns(&mut self, x: u16, width: u16) -> Canvas<'_> {
+        let (scroll, x) = (self.scroll, x.min(self.area.width));
+        let area = Rect { x: self.area.x + x, width: width.min(self.area.width - x), ..self.area };
+        self.piece(area).scrolled(scroll)
     }
     /// The same piece, its first `lines` lines scrolled away.
     #[must_use]
@@ -66,6 +83,19 @@ impl<'a> Canvas<'a> {
         self.text(from, y, width, role, &line);
         self.line = line;
         from
+    }
+    /// Write `text` as [`Canvas::text`] does; it leads to `url`, where the terminal knows links.
+    pub fn link(&mut self, x: u16, y: u16, width: u16, role: Role, text: &str, url: &str) -> u16 {
+        let end = self.text(x, y, width, role, text);
+        let row = y.checked_sub(self.scroll).filter(|row| *row < self.area.height);
+        if let (Some(row), Some(links)) = (row, self.links.as_deref_mut())
+            && is_safe(url)
+            && end > x
+        {
+            let (x, y) = (self.area.x.saturating_add(x), self.area.y + row);
+            links.push(Linked { y, x, width: end.min(self.area.width).saturating_sub(x - self.area.x), url: url.to_owned() });
+        }
+        end
     }
     /// Write a word on a field of its meaning. Returns the column after it.
     pub fn chip(&mut self, x: u16, y: u16, width: u16, role: Role, text: &str) -> u16 {
@@ -136,6 +166,10 @@ impl<'a> Canvas<'a> {
     }
     /// Blank row `y`.
     pub fn blank(&mut self, y: u16) {
+        let row = y.checked_sub(self.scroll).map(|row| self.area.y.saturating_add(row));
+        if let Some(links) = self.links.as_deref_mut() {
+            links.retain(|link| Some(link.y) != row);
+        }
         let base = self.theme.base();
         self.each(y, |cell| {
             cell.reset();

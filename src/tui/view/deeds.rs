@@ -89,11 +89,7 @@ fn lines(listed: &Deeds, width: u16) -> Vec<Row> {
 fn what(deed: &Deed) -> String {
     match deed {
         Deed::On(wish) => {
-            let verb = match wish.taking {
-                Taking::Take => "acknowledge",
-                Taking::TakeOver => "take over",
-                Taking::GiveBack => "give back",
-            };
+            let verb = wish.taking.verb();
             match wish.incident.target() {
                 Target::Journal => format!("{verb} in the journal"),
                 Target::Alertmanager { source, .. } | Target::PagerDuty { source, .. } | Target::Silences { source } => {
@@ -110,7 +106,7 @@ fn what(deed: &Deed) -> String {
 /// What else is to be said before it is done.
 fn more(deed: &Deed) -> String {
     match deed {
-        Deed::On(wish) => match (wish.taking, wish.incident.target(), &wish.incident.ack) {
+        Deed::On(wish) => match (&wish.taking, wish.incident.target(), &wish.incident.ack) {
             (Taking::Take, Target::Alertmanager { labels, .. }, _) => {
                 format!("silence {} labels; no resolved notice while silenced", labels.0.len())
             }

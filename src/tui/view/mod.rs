@@ -3,6 +3,7 @@
 //! One file a screen; [`chrome`] holds what every screen has, [`canvas`] what they are written with. The layout is drawn in
 //! [`layout`](super::layout).
 
+mod beside;
 mod board;
 mod canvas;
 mod chrome;
@@ -32,7 +33,9 @@ use ratatui::{
 
 use super::{
     layout,
+    links::Linked,
     state::{Mode, Screen, Subject, Ui},
+    theme::Role,
     widgets::figures::{Age, When},
 };
 use crate::domain::Snapshot;
@@ -56,9 +59,9 @@ impl View<'_> {
     }
 }
 
-/// Draw everything into `buffer`, which has the size of the terminal. Returns how many lines of what is open lie
-/// below its pane.
-pub fn draw(buffer: &mut Buffer, ui: &Ui, now: DateTime<Utc>) -> u16 {
+/// Draw everything into `buffer`, which has the size of the terminal, and tell `links` which cells lead somewhere. Returns how many lines
+/// of what is open lie below its pane.
+pub fn draw(buffer: &mut Buffer, links: &mut Vec<Linked>, ui: &Ui, now: DateTime<Utc>) -> u16 {
     let theme = ui.settings.theme;
     let mut blank = Cell::default();
     blank.set_style(theme.base());
@@ -66,7 +69,7 @@ pub fn draw(buffer: &mut Buffer, ui: &Ui, now: DateTime<Utc>) -> u16 {
     let view = View { ui, snapshot: &ui.snapshot, now };
     let area = buffer.area;
     let below = {
-        let mut canvas = Canvas::new(buffer, &theme, area);
+        let mut canvas = Canvas::new(buffer, &theme, area).linking(links);
         match layout::zones(area) {
             None => {
                 chrome::too_small(&mut canvas, view);
@@ -100,7 +103,12 @@ fn body(canvas: &mut Canvas<'_>, area: Rect, view: View<'_>) -> u16 {
         _ => {}
     }
     if let Some(open) = &view.ui.detail {
-        return detail(canvas, area, &open.subject, open.scroll, open.gone, view);
+        let below = detail(canvas, area, &open.subject, open.scroll, open.gone, view);
+        if below > 0 && canvas.height() > area.bottom() + 2 {
+            let w = canvas.width();
+            canvas.right(0, area.bottom(), w.saturating_sub(1), Role::Muted, format_args!("{below} more below"));
+        }
+        return below;
     }
     let (list, beside) = layout::with_detail(area);
     match view.ui.screen {

@@ -3,11 +3,12 @@
 //! A prompt is one sentence, what will happen and to what, then its keys. Where that is wider than the terminal it grows upwards; it
 //! is never cut.
 
-use std::fmt::Write as _;
+use std::{borrow::Cow, fmt::Write as _};
 
 use super::{
     super::{
         action::Action,
+        asking::{Wanted, is_offered},
         deeds::{Deed, Deeds},
         draft::{Draft, Field},
         keymap::{Binding, Scope},
@@ -19,20 +20,24 @@ use super::{
     View,
     canvas::{Canvas, cells, wrap},
 };
-use crate::domain::{Incident, LabelMatcher, Origin, Target};
+use crate::domain::{Ack, Escalation, Incident, LabelMatcher, Origin, Target};
 
 /// Draw the footer at the bottom of `canvas`, which is the whole screen.
 pub fn footer(canvas: &mut Canvas<'_>, view: View<'_>) {
     let ui = view.ui;
     match &ui.mode {
-        Mode::Confirm(wish) => prompt(canvas, &sentence(wish, view), &confirm_keys(ui, true)),
+        Mode::Confirm(wish) => prompt(canvas, &sentence(wish, view), &confirm_keys(ui, wish.taking.takes_note())),
         Mode::Deeds(listed) => deeds(canvas, listed, view),
         Mode::NoteAll(_, typed) => typing(canvas, "note on all: ", typed, "enter done   esc leave it"),
         Mode::NameAll(_, typed) => typing(canvas, "who acts (unverified): ", typed, "enter do it   esc leave"),
         Mode::Silence(_) => keys_of(canvas, ui, Scope::Editor),
         Mode::Field(open, field, typed) => typing(canvas, &before(open, *field), typed, "enter done   esc leave it"),
         Mode::Note(_, typed) => typing(canvas, "note: ", typed, "enter done   esc leave it"),
-        Mode::Name(_, typed) => typing(canvas, "who acts (unverified): ", typed, "enter acknowledge   esc leave"),
+        Mode::Name(wish, typed) => {
+            typing(canvas, "who acts (unverified): ", typed, &format!("enter {}   esc leave", wish.taking.verb()));
+        }
+        Mode::Length(_, typed) => typing(canvas, "snooze for: ", typed, "as 30m, 4h, 2d; nothing is 1h   enter go on   esc leave"),
+        Mode::Whom(_, typed) => typing(canvas, "escalate to: ", typed, &format!("{}   enter go on   esc leave", recipients(ui))),
         Mode::Filter(typed) => typing(canvas, "/", typed, "enter keep   esc leave"),
         Mode::Normal | Mode::Help(_) => line(canvas, view),
     }
@@ -48,7 +53,7 @@ fn line(canvas: &mut Canvas<'_>, view: View<'_>) {
         canvas.text(1, y, w.saturating_sub(2), Role::Emphasis, &notice.text);
         return;
     }
-    let keys = keys_of_the_moment(view.ui);
+    let keys = keys_of_the_moment(view.ui, w.saturating_sub(2));
     pairs(canvas, 1, y, keys.iter().map(|b| (b.chords.first().map(ToString::to_string).unwrap_or_default(), word(view.ui, b))));
 }
 
@@ -103,10 +108,26 @@ fn some(count: usize, words: &str) -> String {
     if count == 0 { String::new() } else { format!(" · {count} {words}") }
 }
 
-/// At most eight keys, none of which does nothing.
-fn keys_of_the_moment(ui: &Ui) -> Vec<&Binding> {
+/// At most eight keys, none of which does nothing, in `width` cells; the last of them, which is help, gives way last.
+fn keys_of_the_moment(ui: &Ui, width: u16) -> Vec<&Binding> {
     let bindings = ui.keymap.bindings().iter();
-    bindings.filter(|b| b.scope == Scope::Screens && !b.footer.is_empty() && does_something(ui, &b.action)).take(8).collect()
+    let mut keys: Vec<_> =
+        bindings.filter(|b| b.scope == Scope::Screens && !b.footer.is_empty() && does_something(ui, &b.action)).collect();
+    let cells_of = |b: &&Binding| b.chords.first().map_or(0, |c| cells(&c.to_string())) + cells(b.footer) + 3;
+    let fits = |keys: &[&Binding]| keys.len() <= 8 && keys.iter().map(cells_of).sum::<u16>() <= width.saturating_add(1);
+    let room = ui.detail.is_some();
+    while keys.len() > 1 && !fits(&keys) {
+        let help = keys.iter().position(|b| b.action == Action::Help).filter(|_| room);
+        keys.remove(help.and_then(|at| at.checked_sub(1)).unwrap_or(keys.len() - 1));
+    }
+    keys
+}
+
+/// Those to whom an incident can be handed, as far as there is room to name them.
+fn recipients(ui: &Ui) -> String {
+    let named = ui.settings.people.iter().filter(|p| p.email.is_some()).map(|p| p.name.as_str());
+    let names: Vec<_> = ["level 1", "2", "3"].into_iter().chain(named.take(5)).collect();
+    names.join(", ")
 }
 
 fn does_something(ui: &Ui, action: &Action) -> bool {
@@ -122,7 +143,14 @@ fn does_something(ui: &Ui, action: &Action) -> bool {
         }
         Action::Mark => in_list && ui.screen == Screen::Board,
         Action::Go(Screen::Board) => in_list && ui.screen == Screen::Incidents,
-        Action::Unacknowledge => ui.acting_is_off().is_none() && ui.actionable().is_some_and(|i| i.ack.is_some()),
+        Action::Unacknowledge => {
+            let can_be = |ack: &Ack| !matches!(ack.target, Target::PagerDuty { .. });
+            ui.acting_is_off().is_none() && ui.actionable().is_some_and(|i| i.ack.as_ref().is_some_and(can_be))
+        }
+        Action::Note => offered(ui, Wanted::Note),
+        Action::Resolve => offered(ui, Wanted::Resolve),
+        Action::Snooze => offered(ui, Wanted::Snooze),
+        Action::Escalate => offered(ui, Wanted::Escalate),
         Action::Back => {
             ui.detail.is_some()
                 || ui.screen == Screen::Board
@@ -143,6 +171,12 @@ fn does_something(ui: &Ui, action: &Action) -> bool {
 /// Whether to offer a silence: who has it already has other keys to choose from.
 fn can_silence(incident: &Incident) -> bool {
     incident.ack.is_none() && matches!(incident.target(), Target::Alertmanager { .. })
+}
+
+/// Whether the room of an open incident offers this; in a list the keys work, and help tells of them.
+fn offered(ui: &Ui, wanted: Wanted) -> bool {
+    let in_room = matches!(&ui.detail, Some(open) if matches!(open.subject, Subject::Incident(_)) && !open.gone);
+    in_room && ui.acting_is_off().is_none() && ui.actionable().is_some_and(|i| is_offered(wanted, &i))
 }
 
 fn pairs<'t>(canvas: &mut Canvas<'_>, x: u16, y: u16, keys: impl Iterator<Item = (String, &'t str)>) {
@@ -207,8 +241,28 @@ fn typing(canvas: &mut Canvas<'_>, before: &str, typed: &Typed, keys: &str) {
 
 /// What accepting a wish will do, in one sentence with the true target.
 fn sentence(wish: &Wish, view: View<'_>) -> String {
-    let (settings, name) = (&view.ui.settings, name_of(&wish.incident));
-    let mut text = match (wish.taking, wish.incident.target()) {
+    let (name, settings) = (name_of(&wish.incident), &view.ui.settings);
+    let place = |target: &Target| match target {
+        Target::PagerDuty { source, .. } => format!("in {source}, in your name there"),
+        Target::Alertmanager { .. } | Target::Silences { .. } | Target::Journal => "in the journal".to_owned(),
+    };
+    let mut text = match (&wish.taking, wish.incident.target()) {
+        (Taking::Resolve, target) => format!("resolve {name} {}: it ends there for everybody", place(&target)),
+        (Taking::Note, target) => {
+            let said = wish.note.as_ref().map(|n| brief(n.as_str(), 160).into_owned()).unwrap_or_default();
+            let also = if matches!(target, Target::PagerDuty { .. }) { ", and in the journal" } else { "" };
+            format!("note “{said}” on {name} {}{also}", place(&target))
+        }
+        (Taking::Snooze(span), target) => {
+            let until = view.when(view.now + span.delta(), false);
+            format!("snooze {name} for {span} {}: from {until} it is nobody's again, and pages", place(&target))
+        }
+        (Taking::Escalate(Escalation::Level(level)), target) => {
+            format!("escalate {name} to level {level} {}: whoever is on call there is paged", place(&target))
+        }
+        (Taking::Escalate(Escalation::Person { name: who, email }), target) => {
+            format!("hand {name} to {who} ({email}) {}: they are paged", place(&target))
+        }
         (Taking::Take, Target::Journal) => format!("acknowledge {name}: in the journal"),
         (Taking::Take, Target::Alertmanager { source, labels }) => {
             let count = labels.0.len();
@@ -228,9 +282,9 @@ fn sentence(wish: &Wish, view: View<'_>) -> String {
             format!("give back {name} in {source}: expire {silence}")
         }
     };
-    if let Some(note) = &wish.note {
+    if let Some(note) = wish.note.as_ref().filter(|_| wish.taking != Taking::Note) {
         // Writing to a String does not fail.
-        let _ = write!(text, "; note “{note}”");
+        let _ = write!(text, "; note “{}”", brief(note.as_str(), 160));
     }
     text
 }
@@ -270,9 +324,19 @@ fn exact(wish: &Wish, id: &str, view: View<'_>) -> bool {
 
 /// The SLO for an alert of ours; the service and the alert's name, else the title, for others.
 fn name_of(incident: &Incident) -> String {
-    match (&incident.origin, &incident.service, incident.labels.get("alertname")) {
+    let name = match (&incident.origin, &incident.service, incident.labels.get("alertname")) {
         (Origin::Own { slo, .. }, _, _) => slo.to_string(),
         (_, Some(service), Some(alert)) => format!("{service} ({})", alert.text()),
         _ => incident.title.to_string(),
+    };
+    brief(&name, 72).into_owned()
+}
+
+/// The beginning of `text` in at most `most` cells: what others wrote must not push what will happen off the prompt.
+fn brief(text: &str, most: u16) -> Cow<'_, str> {
+    if cells(text) <= most {
+        return Cow::Borrowed(text);
     }
+    let first = wrap(text, most.saturating_sub(1)).into_iter().next().unwrap_or_default();
+    Cow::Owned(format!("{first}…"))
 }

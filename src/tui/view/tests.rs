@@ -21,7 +21,7 @@ fn ui(snapshot: Snapshot, settings: Settings, (w, h): (u16, u16)) -> Ui {
 
 fn buffer(ui: &Ui) -> Buffer {
     let mut buffer = Buffer::empty(ui.area);
-    draw(&mut buffer, ui, fixture::now());
+    draw(&mut buffer, &mut Vec::new(), ui, fixture::now());
     buffer
 }
 
@@ -63,6 +63,46 @@ fn slos() {
 fn incidents() {
     pictures("incidents", fixture::burning, &[Action::Go(Screen::Incidents)]);
     pictures("incident-detail", fixture::burning, &[Action::Go(Screen::Incidents), Action::Step(1), Action::Open]);
+}
+
+#[test]
+fn the_room_of_an_incident() {
+    let open = [Action::Go(Screen::Incidents), Action::Open];
+    pictures("room-paged", fixture::paged, &open);
+    pictures("room-own", fixture::burning, &open);
+    let mut ui = ui(fixture::paged(), fixture::settings(), (80, 24));
+    for action in open.iter().chain(&[Action::Page(1)]) {
+        let below = draw(&mut Buffer::empty(ui.area), &mut Vec::new(), &ui, fixture::now());
+        ui.after_draw(below, fixture::now());
+        update(&mut ui, action, fixture::now());
+    }
+    insta::assert_snapshot!("room-paged-scrolled-80x24", text(&ui));
+}
+
+/// Each way to act at its prompt, whole at the smallest size.
+#[test]
+fn prompts_of_the_room() {
+    let typed = |text: &str| text.chars().map(Action::Type).collect::<Vec<_>>();
+    let open = || vec![Action::Go(Screen::Incidents), Action::Open];
+    let mut shown = String::new();
+    for (key, text) in [
+        (Action::Note, Some("rolled back; watching")),
+        (Action::Resolve, None),
+        (Action::Snooze, Some("4h")),
+        (Action::Escalate, Some("2")),
+        (Action::Escalate, Some("tom")),
+    ] {
+        let mut ui = ui(fixture::paged(), fixture::settings(), (80, 24));
+        let words = text.map(|t| [typed(t), vec![Action::Accept]].concat()).unwrap_or_default();
+        for action in [open(), vec![key], words].concat() {
+            update(&mut ui, &action, fixture::now());
+        }
+        let picture = self::text(&ui);
+        let lines: Vec<_> = picture.lines().skip(21).collect();
+        shown.push_str(&lines.join("\n"));
+        shown.push_str("\n--\n");
+    }
+    insta::assert_snapshot!(shown);
 }
 
 #[test]
@@ -150,7 +190,7 @@ fn every_prompt_shows_its_keys_and_a_long_list_scrolls() {
         }
         for _ in 0..200 {
             let mut buffer = Buffer::empty(ui.area);
-            let below = draw(&mut buffer, &ui, fixture::now());
+            let below = draw(&mut buffer, &mut Vec::new(), &ui, fixture::now());
             ui.after_draw(below, fixture::now());
             update(&mut ui, &Action::Step(1), fixture::now());
         }
@@ -254,7 +294,7 @@ fn every_size_draws_on_every_screen() {
             for (w, h) in (0..130).step_by(7).flat_map(|w| (0..45).step_by(4).map(move |h| (w, h))).chain([(1, 1), (1000, 1), (1, 500)]) {
                 ui.resize(Rect::new(0, 0, w, h));
                 let mut buffer = Buffer::empty(ui.area);
-                let below = draw(&mut buffer, &ui, fixture::now());
+                let below = draw(&mut buffer, &mut Vec::new(), &ui, fixture::now());
                 ui.after_draw(below, fixture::now());
                 update(&mut ui, &Action::Step(1), fixture::now());
             }
@@ -268,7 +308,7 @@ fn a_new_page_is_inverted_for_three_seconds() {
     ui.take(fixture::burning().into(), fixture::now());
     let inverted = |ui: &Ui, secs| {
         let mut buffer = Buffer::empty(ui.area);
-        draw(&mut buffer, ui, fixture::now() + chrono::TimeDelta::seconds(secs));
+        draw(&mut buffer, &mut Vec::new(), ui, fixture::now() + chrono::TimeDelta::seconds(secs));
         (0..120).all(|x| buffer[(x, 8)].modifier.contains(Modifier::REVERSED))
     };
     assert!(inverted(&ui, 0));
@@ -287,9 +327,9 @@ fn crowd() -> Snapshot {
 /// The bytes that bring the terminal from what it shows to what is now.
 fn frame(ui: &mut Ui, shown: &mut Buffer, encoder: &mut Encoder, now: chrono::DateTime<chrono::Utc>) -> usize {
     let (mut next, mut out) = (Buffer::empty(ui.area), Vec::new());
-    let below = draw(&mut next, ui, now);
+    let below = draw(&mut next, &mut Vec::new(), ui, now);
     ui.after_draw(below, now);
-    encoder.frame(shown, &next, &mut out);
+    encoder.frame(shown, &next, &[], &mut out);
     *shown = next;
     out.len()
 }

@@ -29,6 +29,7 @@ fn paged(holders: &[(&str, i64)]) -> PagedIncident {
     PagedIncident {
         id: "Q1".into(),
         title: "checkout answers with errors".into(),
+        policy: Some("web".into()),
         severity: Severity::P2,
         service: Some("checkout".into()),
         acknowledged: !holders.is_empty(),
@@ -56,6 +57,7 @@ fn journal(before: &Snapshot, id: u64, secs: i64, what: What) -> Snapshot {
         act: ActId::new("a1"),
         subject: "pd:Q1".into(),
         title: "checkout answers with errors".into(),
+        service: None,
         version: id,
         who: Actor { name: "maya".into(), verified: true },
         what,
