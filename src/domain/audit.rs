@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{ActId, IncidentId, SourceName, Text};
+use super::{ActId, IncidentId, Override, SourceName, Text};
 
 /// Who acts, and how sure we are of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -165,6 +165,31 @@ pub enum Effect {
         /// To whom.
         to: Escalation,
     },
+    /// Somebody takes a seat of a rotation over for some time.
+    Override {
+        /// Which rotation.
+        rotation: Text,
+        /// Who, which seat, when.
+        over: Override,
+        /// Why.
+        note: Option<Text>,
+    },
+    /// Leave a note to whoever takes over; a later one for the same handoff replaces it.
+    HandoffNote {
+        /// Of which rotation.
+        rotation: Text,
+        /// Of which handoff.
+        handoff: DateTime<Utc>,
+        /// What is open, what was promised.
+        note: Text,
+    },
+    /// Say that such a note was read.
+    HandoffRead {
+        /// Of which rotation.
+        rotation: Text,
+        /// Of which handoff.
+        handoff: DateTime<Utc>,
+    },
 }
 
 /// Why an acknowledgement ends.
@@ -178,7 +203,8 @@ pub enum Release {
 }
 
 impl Effect {
-    /// The verb for a list: `ack`, `extend`, `unack`, `clear`, `resolve`, `note`, `snooze`, `escalate`.
+    /// The verb for a list: `ack`, `extend`, `unack`, `clear`, `resolve`, `note`, `snooze`, `escalate`, `override`,
+    /// `handoff`, `read`.
     pub const fn verb(&self) -> &'static str {
         match self {
             Self::Acknowledge { .. } => "ack",
@@ -189,14 +215,17 @@ impl Effect {
             Self::Note { .. } => "note",
             Self::Snooze { .. } => "snooze",
             Self::Escalate { .. } => "escalate",
+            Self::Override { .. } => "override",
+            Self::HandoffNote { .. } => "handoff",
+            Self::HandoffRead { .. } => "read",
         }
     }
     /// What the person said.
     pub const fn note(&self) -> Option<&Text> {
         match self {
-            Self::Acknowledge { note, .. } | Self::Resolve { note, .. } => note.as_ref(),
-            Self::Note { note, .. } => Some(note),
-            Self::Extend { .. } | Self::Release { .. } | Self::Snooze { .. } | Self::Escalate { .. } => None,
+            Self::Acknowledge { note, .. } | Self::Resolve { note, .. } | Self::Override { note, .. } => note.as_ref(),
+            Self::Note { note, .. } | Self::HandoffNote { note, .. } => Some(note),
+            Self::Extend { .. } | Self::Release { .. } | Self::Snooze { .. } | Self::Escalate { .. } | Self::HandoffRead { .. } => None,
         }
     }
     /// Where it acts.
@@ -209,6 +238,7 @@ impl Effect {
             | Self::Note { target, .. }
             | Self::Snooze { target, .. }
             | Self::Escalate { target, .. } => target,
+            Self::Override { .. } | Self::HandoffNote { .. } | Self::HandoffRead { .. } => &Target::Journal,
         }
     }
 }
@@ -405,7 +435,10 @@ impl Thread {
             | Effect::Resolve { .. }
             | Effect::Note { .. }
             | Effect::Snooze { .. }
-            | Effect::Escalate { .. } => {}
+            | Effect::Escalate { .. }
+            | Effect::Override { .. }
+            | Effect::HandoffNote { .. }
+            | Effect::HandoffRead { .. } => {}
         }
     }
 }

@@ -323,6 +323,8 @@ mod tests {
             definitions: vec![Arc::new(definition)],
             services: BTreeMap::new(),
             people: Vec::new(),
+            rotations: Vec::new(),
+            feeds: Vec::new(),
             ack: AckPolicy { max: every },
             read_only: false,
         }

@@ -5,6 +5,8 @@
 //! answer was lost is `unknown` and read back before it is tried again; what is tried again carries the same act id, so that it can be
 //! found.
 
+mod rotations;
+
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -12,11 +14,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::{
     domain::{
         Act, ActId, Actor, Delivery, Effect, Entry, Incident, IncidentId, Outcome, Plan, Release, Snapshot, SourceName, Target, Text,
-        Thread, Verb, What,
+        Thread, Verb, What, rotation_subject,
     },
     sources::{Order, Source},
     store::{JournalError, Store},
 };
+
+pub use rotations::RotationRefusal;
 
 /// How often, and how long after one another, a command tries to write its intent while the lease holder is at it.
 const PATIENCE: u32 = 20;
@@ -67,6 +71,9 @@ pub enum Refusal {
         /// Where.
         source_name: SourceName,
     },
+    /// What was asked of a rotation cannot be.
+    #[error("{0}; nothing was done")]
+    Rotation(RotationRefusal),
     /// Acting is switched off.
     #[error("this cockpit is read-only; nothing was done")]
     ReadOnly,
@@ -97,6 +104,10 @@ impl Acting {
         if self.plan.read_only {
             return Err(Refusal::ReadOnly);
         }
+        if let Some((rotation, effect)) = rotations::decide(&self.plan, snapshot, &act.verb, now)? {
+            let who = act.by.clone().unwrap_or_else(|| self.me.clone());
+            return Ok(entry(id, rotation_subject(&rotation), rotation, who, What::Asked { effect }, now));
+        }
         let incident = snapshot.incident(&act.incident).ok_or_else(|| Refusal::NotOpen(act.incident.clone()))?;
         let effect = match &act.verb {
             Verb::Acknowledge { note } => self.acknowledge(incident, note.clone(), now)?,
@@ -105,6 +116,9 @@ impl Acting {
             Verb::Resolve { note } => Effect::Resolve { target: paged(incident)?, note: note.clone() },
             Verb::Snooze { span } => Effect::Snooze { target: paged(incident)?, until: now + delta(*span) },
             Verb::Escalate { to } => Effect::Escalate { target: paged(incident)?, to: to.clone() },
+            Verb::Override { .. } | Verb::HandoffNote { .. } | Verb::HandoffRead { .. } => {
+                return Err(Refusal::NotOpen(act.incident.clone()));
+            }
         };
         if let Some(source) = effect.target().source()
             && self.responder(source.as_str()).is_none()

@@ -220,6 +220,8 @@ mod tests {
             definitions: crate::engine::schedule::tests::plan().definitions.iter().map(|d| named(d, &row.name)).collect(),
             services: BTreeMap::new(),
             people: Vec::new(),
+            rotations: Vec::new(),
+            feeds: Vec::new(),
             ack: AckPolicy { max: secs(1) },
             read_only: false,
         };

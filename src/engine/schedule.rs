@@ -193,6 +193,8 @@ pub(super) mod tests {
             definitions: vec![Arc::new(definition)],
             services: BTreeMap::new(),
             people: Vec::new(),
+            rotations: Vec::new(),
+            feeds: Vec::new(),
             ack: AckPolicy { max: secs(1) },
             read_only: false,
         }

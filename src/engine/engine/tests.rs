@@ -24,6 +24,8 @@ impl Rig {
             definitions: Vec::new(),
             services: BTreeMap::new(),
             people: Vec::new(),
+            rotations: Vec::new(),
+            feeds: Vec::new(),
             ack: AckPolicy { max: Duration::from_secs(1) },
             read_only: false,
         };

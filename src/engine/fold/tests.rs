@@ -50,6 +50,8 @@ fn plan(period: Window, every: u64) -> Plan {
         definitions: vec![Arc::new(definition)],
         services: BTreeMap::new(),
         people: Vec::new(),
+        rotations: Vec::new(),
+        feeds: Vec::new(),
         ack: AckPolicy { max: Duration::from_hours(4) },
         read_only: false,
     }

@@ -77,6 +77,8 @@ fn rig() -> Rig {
         definitions: Vec::new(),
         services: std::collections::BTreeMap::new(),
         people: Vec::new(),
+        rotations: Vec::new(),
+        feeds: Vec::new(),
         ack: AckPolicy { max: secs(14_400) },
         read_only: false,
     };

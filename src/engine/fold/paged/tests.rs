@@ -39,6 +39,8 @@ fn plan() -> Plan {
         definitions: Vec::new(),
         services: BTreeMap::new(),
         people: vec![person("maya"), person("tom")],
+        rotations: Vec::new(),
+        feeds: Vec::new(),
         ack: AckPolicy { max: secs(14_400) },
         read_only: false,
     }
