@@ -280,9 +280,7 @@ impl Rota {
             Book::Told(told) => {
                 let Some(known) = told.known_of(between) else { return Vec::new() };
                 let shifts: Vec<_> = told.shifts(place, known).cloned().collect();
-                let mut gaps = super::gaps_of(&shifts, &self.name, place.seat(), known);
-                gaps.iter_mut().for_each(|gap| gap.seat = place.seat());
-                gaps
+                super::gaps_of(&shifts, &self.name, place.seat(), known)
             }
         }
     }

@@ -61,8 +61,9 @@ fn rotation_entry(next: &mut Snapshot, entry: &Entry, effect: &Effect) {
         }
         Effect::HandoffNote { handoff, note, .. } => leave(log, *handoff, note, &entry.who, entry.at),
         Effect::HandoffRead { handoff, .. } => {
-            let note = log.notes.iter_mut().find(|n| n.at == *handoff && n.read.is_none());
-            note.into_iter().for_each(|n| n.read = Some((entry.who.clone(), entry.at)));
+            if let Some(note) = log.notes.iter_mut().find(|n| n.at == *handoff && n.read.is_none()) {
+                note.read = Some((entry.who.clone(), entry.at));
+            }
         }
         _ => {}
     }
@@ -135,7 +136,9 @@ fn forget(next: &mut Snapshot, since: DateTime<Utc>) {
 /// Incidents that are open: the first look at each of them may be news.
 fn see_incidents(next: &mut Snapshot) {
     let news: Vec<_> = next.incidents.iter().filter_map(|i| Call::of_incident(i)).filter(|call| !next.calls.knows(call)).collect();
-    news.into_iter().for_each(|call| called(next, Some(call)));
+    for call in news {
+        called(next, Some(call));
+    }
 }
 
 /// When a rota changes of itself.
@@ -161,17 +164,24 @@ impl<'a> Builder<'a> {
     fn rotas(&self) -> Vec<Rota> {
         let own = self.plan.rotations.iter().map(|r| (r.name().clone(), r.zone(), Book::Own(self.overridden(r))));
         let fed = self.fed().into_iter().map(|(name, told)| (name, self.plan.time_zone, Book::Told(told)));
-        let paged = self.snapshot.on_call.iter().flat_map(|(source, entries)| {
-            let as_of = self.snapshot.on_call_as_of.get(source).copied().unwrap_or(self.now);
-            let known = Interval { from: as_of, to: as_of + OnCallEntry::AHEAD };
-            rotas_of(source, entries, known, &self.plan.people)
-        });
-        let paged = paged.map(|(name, told)| (name, self.plan.time_zone, Book::Told(told)));
+        let paged = self.paged().into_iter().map(|(name, told)| (name, self.plan.time_zone, Book::Told(told)));
         let mut all: Vec<Rota> = Vec::new();
         for (name, zone, book) in own.chain(fed).chain(paged) {
             all.push(self.rota(unique(&all, name, &book), zone, book));
         }
         all
+    }
+
+    /// What paging services told, by rota: who is called first stands first.
+    fn paged(&self) -> Vec<(Text, Told)> {
+        let of_source = |(source, entries): (&SourceName, &Arc<Vec<OnCallEntry>>)| {
+            let as_of = self.snapshot.on_call_as_of.get(source).copied().unwrap_or(self.now);
+            let known = Interval { from: as_of, to: as_of + OnCallEntry::AHEAD };
+            let mut rotas: Vec<_> = rotas_of(source, entries, known, &self.plan.people).into_iter().collect();
+            rotas.sort_by(|(_, a), (_, b)| a.shifts.keys().next().cmp(&b.shifts.keys().next()));
+            rotas
+        };
+        self.snapshot.on_call.iter().flat_map(of_source).collect()
     }
 
     /// The rotation with what the journal lays over it.

@@ -5,6 +5,7 @@
 
 mod canvas;
 mod chrome;
+mod duty;
 mod figure;
 mod help;
 mod incident_detail;
