@@ -95,11 +95,11 @@ fn tell(told: &Told, incident: Option<&Incident>, id: &str, done: &str, as_json:
 }
 
 /// How an act ended.
-struct Told {
-    code: Code,
-    word: &'static str,
-    why: Option<String>,
-    receipt: Option<String>,
+pub(super) struct Told {
+    pub(super) code: Code,
+    pub(super) word: &'static str,
+    pub(super) why: Option<String>,
+    pub(super) receipt: Option<String>,
 }
 
 impl Told {

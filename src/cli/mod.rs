@@ -8,6 +8,8 @@ mod audit;
 mod check;
 mod demo;
 mod log;
+mod oncall;
+mod rotation;
 mod run;
 mod setup;
 mod status;

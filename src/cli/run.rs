@@ -10,8 +10,8 @@ use clap::Parser;
 
 use super::{
     acts,
-    args::{AuditCommand, Cli, Command, StoreCommand},
-    audit, check, demo, status, store, watch,
+    args::{AuditCommand, Cli, Command, Common, OncallCommand, OverrideCommand, StoreCommand},
+    audit, check, demo, oncall, rotation, status, store, watch,
 };
 
 /// How the program ends.
@@ -76,9 +76,20 @@ fn dispatch(cli: &Cli) -> Result<Code> {
         Some(Command::Note { id, text, json }) => acts::note(common, id, text, *json),
         Some(Command::Snooze { id, span, json }) => acts::snooze(common, id, *span, *json),
         Some(Command::Escalate { id, level, to, json }) => acts::escalate(common, id, *level, to.as_deref(), *json),
+        Some(Command::Oncall { look, what: None }) => oncall::look(common, look),
+        Some(Command::Oncall { what: Some(what), .. }) => oncall_act(common, what),
         Some(Command::Audit { what: AuditCommand::List { last, json } }) => audit::list(common, *last, *json),
         Some(Command::Audit { what: AuditCommand::Verify { json } }) => audit::verify(common, *json),
         Some(Command::Store { what: StoreCommand::Init { group } }) => store::init(common, group),
+    }
+}
+
+fn oncall_act(common: &Common, what: &OncallCommand) -> Result<Code> {
+    match what {
+        OncallCommand::Override { what: OverrideCommand::Add(add) } => rotation::add(common, add),
+        OncallCommand::Override { what: OverrideCommand::List { rotation, json } } => rotation::list(common, rotation.as_deref(), *json),
+        OncallCommand::Note { rotation, text, json } => rotation::note(common, rotation, text, *json),
+        OncallCommand::Read { rotation, json } => rotation::read(common, rotation, *json),
     }
 }
 

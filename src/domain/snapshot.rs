@@ -476,6 +476,13 @@ impl SourceRow {
     }
 }
 
+impl SourceRow {
+    /// Whether it has lately told who is on call, if it is one that does.
+    pub fn tells_on_call(&self) -> bool {
+        self.state == Freshness::Fresh && self.long_trouble.is_none()
+    }
+}
+
 impl Snapshot {
     /// A cockpit that has seen nothing yet.
     pub fn empty(plan: &super::Plan, at: DateTime<Utc>) -> Self {

@@ -10,8 +10,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
 use crate::domain::{
-    Actor, Book, Call, Duties, Effect, Entry, Episode, Feed, Freshness, HandoffNote, Interval, MadeOverride, OnCallEntry, Person, Place,
-    Plan, Rota, Rotation, RotationLog, SloRow, Snapshot, SourceName, Text, Told, What, rotas_of, shifts_of,
+    Actor, Book, Call, Duties, Effect, Entry, Episode, Feed, HandoffNote, Interval, MadeOverride, OnCallEntry, Person, Place, Plan, Rota,
+    Rotation, RotationLog, SloRow, Snapshot, SourceName, Text, Told, What, rotas_of, shifts_of,
 };
 
 /// How long calls are remembered: as long as accounts go back.
@@ -118,7 +118,7 @@ pub fn settle(next: &mut Snapshot, previous: &Snapshot, plan: &Plan, now: DateTi
         next.rotas_until = Some(rotas.iter().filter_map(|r| changes(r, now)).fold(now + LONGEST, DateTime::min));
         next.rotas = rotas.into_iter().map(Arc::new).collect();
     }
-    let fresh = |name: &SourceName| next.sources.iter().any(|s| s.name == *name && s.state == Freshness::Fresh);
+    let fresh = |name: &SourceName| next.sources.iter().any(|s| s.name == *name && s.tells_on_call());
     for rota in &mut next.rotas {
         let stale = rota.sources().iter().any(|name| !fresh(name));
         if stale != rota.stale {
