@@ -51,6 +51,8 @@ fn plan() -> Plan {
         definitions: Vec::new(),
         services: BTreeMap::new(),
         people: Vec::new(),
+        rotations: Vec::new(),
+        feeds: Vec::new(),
         ack: AckPolicy { max: secs(14_400) },
         read_only: false,
     }

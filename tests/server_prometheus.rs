@@ -209,6 +209,8 @@ fn engine(toml: &str) -> Running {
         definitions: config.definitions.clone(),
         services: config.services.clone(),
         people: Vec::new(),
+        rotations: Vec::new(),
+        feeds: Vec::new(),
         ack: AckPolicy { max: config.cockpit.ack_max },
         read_only: false,
     };

@@ -59,6 +59,8 @@ impl Fleet {
             definitions: (0..definitions).map(|i| Arc::new(definition(i))).collect(),
             services: BTreeMap::new(),
             people: Vec::new(),
+            rotations: Vec::new(),
+            feeds: Vec::new(),
             ack: AckPolicy { max: Duration::from_hours(4) },
             read_only: false,
         };

@@ -117,10 +117,10 @@ pub fn tell(told: &Told, incident: Option<&Incident>, id: &str, done: &str, as_j
 
 /// How an act ended.
 pub(super) struct Told {
-    pub code: Code,
-    pub word: &'static str,
-    pub why: Option<String>,
-    pub receipt: Option<String>,
+    pub(super) code: Code,
+    pub(super) word: &'static str,
+    pub(super) why: Option<String>,
+    pub(super) receipt: Option<String>,
 }
 
 impl Told {

@@ -163,6 +163,16 @@ pub enum Command {
         #[command(flatten)]
         new: NewSilence,
     },
+    /// Who has the pager; 1 if nobody has, 2 if a source cannot tell
+    #[command(args_conflicts_with_subcommands = true)]
+    Oncall {
+        /// When and of which rotation
+        #[command(flatten)]
+        look: OncallLook,
+        /// What to do
+        #[command(subcommand)]
+        what: Option<OncallCommand>,
+    },
     /// What was done here, and whether the journal is as it was written
     Audit {
         /// What to tell of it
@@ -203,6 +213,23 @@ pub struct NewSilence {
     pub json: bool,
 }
 
+/// When to look, and at which rotation.
+#[derive(Clone, Debug, Default, Args)]
+pub struct OncallLook {
+    /// At that time: "2026-12-24 18:00" in the cockpit's zone, "18:00" for today, "+3h", or with an offset [default: now]
+    #[arg(long, value_name = "T", allow_hyphen_values = true)]
+    pub at: Option<String>,
+    /// All shifts until then
+    #[arg(long, value_name = "T")]
+    pub until: Option<String>,
+    /// Only this rotation
+    #[arg(long, value_name = "R")]
+    pub rotation: Option<String>,
+    /// As JSON, documented in docs/STATUS.md
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// What to do with silences that are there.
 #[derive(Debug, Subcommand)]
 pub enum SilenceCommand {
@@ -220,6 +247,79 @@ pub enum SilenceCommand {
         #[arg(long)]
         json: bool,
     },
+}
+
+/// What to do about who is on call.
+#[derive(Debug, Subcommand)]
+pub enum OncallCommand {
+    /// Give a seat of a rotation to somebody for some time
+    Override {
+        /// What to do
+        #[command(subcommand)]
+        what: OverrideCommand,
+    },
+    /// Leave a note to whoever takes over at the next handoff: what is open, what was promised
+    Note {
+        /// Of which rotation
+        #[arg(long, value_name = "R")]
+        rotation: String,
+        /// What to say
+        text: String,
+        /// Print the outcome as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say that the note of a rotation was read
+    Read {
+        /// Of which rotation
+        #[arg(long, value_name = "R")]
+        rotation: String,
+        /// Print the outcome as JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// What to do about overrides.
+#[derive(Debug, Subcommand)]
+pub enum OverrideCommand {
+    /// Give a seat to somebody; times as with --at
+    Add(OverrideAdd),
+    /// Those in force and ahead, of the configuration and of the journal
+    List {
+        /// Only of this rotation
+        #[arg(long, value_name = "R")]
+        rotation: Option<String>,
+        /// As JSON, documented in docs/STATUS.md
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// An override to be made.
+#[derive(Clone, Debug, Args)]
+pub struct OverrideAdd {
+    /// Of which rotation
+    #[arg(long, value_name = "R")]
+    pub rotation: String,
+    /// Who, as [[person]] names them
+    #[arg(long, value_name = "NAME")]
+    pub who: String,
+    /// From when
+    #[arg(long, value_name = "T")]
+    pub from: String,
+    /// Until when
+    #[arg(long, value_name = "T")]
+    pub to: String,
+    /// Which seat: primary, secondary, mentor
+    #[arg(long, value_name = "S", default_value = "primary", value_parser = ["primary", "secondary", "mentor"])]
+    pub seat: String,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    pub note: Option<String>,
+    /// Print the outcome as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What to tell of the journal.

@@ -10,7 +10,7 @@ use super::{
     setup,
 };
 use crate::{
-    domain::{Entry, Outcome, What},
+    domain::{Effect, Entry, Outcome, What},
     store::{Head, Store, Verified},
 };
 
@@ -51,6 +51,12 @@ fn open(common: &Common) -> Result<Store> {
 fn line(entry: &Entry) -> String {
     let at = entry.at.to_rfc3339_opts(SecondsFormat::Secs, true);
     let (verb, more) = match &entry.what {
+        What::Asked { effect: effect @ Effect::Override { over, .. } } => {
+            let time = |at: chrono::DateTime<chrono::Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);
+            let (from, to) = (time(over.during.from), time(over.during.to));
+            let note = effect.note().map_or_else(String::new, |note| format!("  “{note}”"));
+            (effect.verb(), format!("  {} is {} from {from} until {to}{note}", over.who, over.seat))
+        }
         What::Asked { effect } => (effect.verb(), effect.note().map_or_else(String::new, |note| format!("  “{note}”"))),
         What::Ended { outcome: Outcome::Done { .. } } => ("done", String::new()),
         What::Ended { outcome: Outcome::Failed { why, .. } } => ("failed", format!("  {why}")),

@@ -9,6 +9,8 @@ mod check;
 mod demo;
 mod incidents;
 mod log;
+mod oncall;
+mod rotation;
 mod run;
 mod setup;
 mod silence;

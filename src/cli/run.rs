@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use super::{
     acts,
-    args::{AuditCommand, Cli, Command, SilenceCommand, StoreCommand},
-    audit, check, demo, incidents, silence, status, store, watch,
+    args::{AuditCommand, Cli, Command, Common, OncallCommand, OverrideCommand, SilenceCommand, StoreCommand},
+    audit, check, demo, incidents, oncall, rotation, silence, status, store, watch,
 };
 use crate::domain::{clean, is_plain};
 
@@ -85,9 +85,20 @@ fn dispatch(cli: &Cli) -> Result<Code> {
         Some(Command::Silence { what: None, new }) => silence::silence(common, new),
         Some(Command::Silence { what: Some(SilenceCommand::List { json }), .. }) => silence::list(common, *json),
         Some(Command::Silence { what: Some(SilenceCommand::Expire { id, json }), .. }) => silence::expire(common, id, *json),
+        Some(Command::Oncall { look, what: None }) => oncall::look(common, look),
+        Some(Command::Oncall { what: Some(what), .. }) => oncall_act(common, what),
         Some(Command::Audit { what: AuditCommand::List { last, json } }) => audit::list(common, *last, *json),
         Some(Command::Audit { what: AuditCommand::Verify { json } }) => audit::verify(common, *json),
         Some(Command::Store { what: StoreCommand::Init { group } }) => store::init(common, group),
+    }
+}
+
+fn oncall_act(common: &Common, what: &OncallCommand) -> Result<Code> {
+    match what {
+        OncallCommand::Override { what: OverrideCommand::Add(add) } => rotation::add(common, add),
+        OncallCommand::Override { what: OverrideCommand::List { rotation, json } } => rotation::list(common, rotation.as_deref(), *json),
+        OncallCommand::Note { rotation, text, json } => rotation::note(common, rotation, text, *json),
+        OncallCommand::Read { rotation, json } => rotation::read(common, rotation, *json),
     }
 }
 

@@ -81,6 +81,8 @@ fn plan(loaded: &Loaded<Row>, common: &Common) -> Plan {
         definitions: config.definitions.clone(),
         services: config.services.clone(),
         people: config.people.clone(),
+        rotations: config.rotations.clone(),
+        feeds: loaded.sources.iter().filter_map(Row::feed).collect(),
         ack: AckPolicy { max: config.cockpit.ack_max },
         read_only: config.cockpit.read_only || common.read_only,
     }

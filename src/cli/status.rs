@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     domain::{
-        Ack, BurnRate, Delivery, Freshness, Grade, Incident, OnCallEntry, SloRow, Snapshot, SourceName, SourceRow, State, Status, Verdict,
-        Window,
+        Ack, BurnRate, Delivery, Freshness, Grade, Held, Incident, OnCallEntry, Rota, SeatRow, Shift, SloRow, Snapshot, SourceRow, State,
+        Status, Verdict, Window,
     },
     tui::figures::{Age, Burn, Covered, Percent},
 };
@@ -23,11 +23,11 @@ fn code(verdict: Verdict) -> super::run::Code {
     }
 }
 
-fn time(at: DateTime<Utc>) -> Value {
+pub(super) fn time(at: DateTime<Utc>) -> Value {
     Value::String(at.to_rfc3339_opts(SecondsFormat::Millis, true))
 }
 
-fn maybe(at: Option<DateTime<Utc>>) -> Value {
+pub(super) fn maybe(at: Option<DateTime<Utc>>) -> Value {
     at.map_or(Value::Null, time)
 }
 
@@ -40,7 +40,7 @@ pub fn json(snapshot: &Snapshot) -> Value {
         "slos": snapshot.slos.iter().map(|r| slo(snapshot, r)).collect::<Vec<_>>(),
         "incidents": snapshot.incidents.iter().map(|i| incident(i)).collect::<Vec<_>>(),
         "queues": [],
-        "on_call": snapshot.on_call.iter().flat_map(|(source, list)| on_call(source, list, snapshot.at)).collect::<Vec<_>>(),
+        "on_call": snapshot.rotas.iter().flat_map(|rota| on_call(snapshot, rota)).collect::<Vec<_>>(),
         "sources": snapshot.sources.iter().map(source).collect::<Vec<_>>(),
     })
 }
@@ -96,15 +96,56 @@ fn ack(ack: &Ack) -> Value {
     })
 }
 
-/// Those whose turn it is now.
-fn on_call(source: &SourceName, entries: &[OnCallEntry], now: DateTime<Utc>) -> impl Iterator<Item = Value> {
-    let current = entries.iter().filter(move |e| e.holds_at(now));
-    current.map(move |e| {
+/// Who holds each place of a rota now; one row with `who` null where nobody does, or where that is not known.
+fn on_call(snapshot: &Snapshot, rota: &Rota) -> Vec<Value> {
+    let row = |seat: &SeatRow, state: &str, shift: Option<&Shift>| {
+        let told = shift.and_then(|shift| told_as(snapshot, rota, shift));
+        let (from, until) = match &seat.now {
+            Held::Nobody(gap) => (gap.from, gap.to),
+            Held::By(_) | Held::Unknown => {
+                (shift.map(|s| s.from).filter(|from| *from > DateTime::<Utc>::MIN_UTC), shift.and_then(|s| s.to))
+            }
+        };
         json!({
-            "rotation": e.rotation(), "seat": e.seat(), "who": e.who, "until": maybe(e.until), "from": maybe(e.from), "source": source,
-            "policy": e.policy, "email": e.email,
+            "rotation": rota.name, "seat": seat.place.to_string(), "state": state, "who": shift.map(|s| &s.who), "from": maybe(from),
+            "until": maybe(until), "next": seat.next.as_ref().map(|n| json!({"at": time(n.at), "who": n.who})),
+            "cover": shift.map(|s| s.cover), "source": rota.sources().first(), "stale": rota.stale,
+            "policy": told.and_then(|t| t.policy.as_ref()), "email": told.and_then(|t| t.email.as_ref()),
         })
-    })
+    };
+    let rows = |seat: &SeatRow| match &seat.now {
+        Held::By(shifts) => shifts.iter().map(|shift| row(seat, "held", Some(shift))).collect(),
+        Held::Nobody(_) => vec![row(seat, "nobody", None)],
+        Held::Unknown => vec![row(seat, "unknown", None)],
+    };
+    rota.seats.iter().flat_map(rows).collect()
+}
+
+/// What a paging service said of somebody's turn.
+fn told_as<'a>(snapshot: &'a Snapshot, rota: &Rota, shift: &Shift) -> Option<&'a OnCallEntry> {
+    let entries = rota.sources().iter().filter_map(|source| snapshot.on_call.get(source)).flat_map(|all| all.iter());
+    let same = |e: &&OnCallEntry| e.rotation() == Some(&shift.rotation) && e.until == shift.to && e.resolved(&rota.people) == shift.who;
+    entries.min_by_key(|e| (!same(e), e.level)).filter(same)
+}
+
+/// `on call payments: maya until 18:00 (3h27m), then jon; second jon; mentor ines`
+fn on_call_line(rota: &Rota, now: DateTime<Utc>) -> String {
+    let who = |seat: &SeatRow| match &seat.now {
+        Held::By(shifts) => shifts.iter().map(|s| s.who.as_str()).collect::<Vec<_>>().join(" and "),
+        Held::Nobody(_) => "nobody".to_owned(),
+        Held::Unknown => "not known".to_owned(),
+    };
+    let pager = rota.pager().map_or_else(String::new, |seat| {
+        let next = seat.next.as_ref().map(|next| {
+            let at = next.at.with_timezone(&rota.zone).format("%a %H:%M %Z");
+            let to = next.who.as_ref().map_or("nobody", |who| who.as_str());
+            format!(" until {at} ({}), then {to}", Age::between(now, next.at))
+        });
+        format!("{}{}", who(seat), next.unwrap_or_default())
+    });
+    let others = rota.seats.iter().skip(1).filter(|seat| seat.now.shift().is_some()).map(|seat| format!("; {} {}", seat.place, who(seat)));
+    let stale = if rota.stale { " (stale)" } else { "" };
+    format!("on call {}: {pager}{}{stale}", rota.name, others.collect::<String>())
 }
 
 fn source(row: &SourceRow) -> Value {
@@ -124,6 +165,7 @@ pub fn text(snapshot: &Snapshot) -> String {
     let (id, state) = (width(|r| r.id.as_str().chars().count()), width(|r| r.state.word().len()));
     out.extend(snapshot.slos.iter().map(|row| slo_line(snapshot, row, id, state)));
     out.extend(snapshot.incidents.iter().map(|i| incident_line(i, snapshot.at)));
+    out.extend(snapshot.rotas.iter().map(|rota| on_call_line(rota, snapshot.at)));
     out.extend(snapshot.sources.iter().filter(|s| s.state != Freshness::Fresh).map(source_line));
     out.join("\n") + "\n"
 }

@@ -2,7 +2,7 @@
 
 use std::{ops::Range, sync::Arc};
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
+use chrono::{NaiveDate, NaiveTime};
 use chrono_tz::Tz;
 use toml::Spanned;
 
@@ -10,7 +10,7 @@ use super::{
     people::{Taken, known, zone},
     section::Section,
 };
-use crate::domain::{Every, Hours, Interval, Layer, Override, Person, Rotation, Seat, Text, instant, read_time};
+use crate::domain::{Every, Hours, Interval, Layer, Override, Person, Rotation, Seat, Text, read_day, read_moment, read_time};
 
 /// All `[[rotation]]` rows of `root`, and the names that they have, also those of rows with mistakes; `home` is the zone of those that
 /// name none.
@@ -72,7 +72,7 @@ impl Timing {
         let said = ["handoff", "at", "start"].map(|key| row.has(key));
         let every = row.parsed::<Every>("handoff").map(Spanned::into_inner);
         let at = read(row, "at", "a time of day such as \"09:00\"", read_time);
-        Self { every, at, start: read(row, "start", "a day such as \"2026-01-05\"", date), said }
+        Self { every, at, start: read(row, "start", "a day such as \"2026-01-05\"", read_day), said }
     }
     /// These, and `other` where these say nothing.
     fn or(self, other: Self) -> Self {
@@ -163,7 +163,7 @@ fn over(mut table: Section, zone: Tz, people: &[Person]) -> Option<Override> {
         }
     }
     let told = "a time such as \"2026-12-24 18:00\", or with an offset \"2026-12-24T18:00:00+01:00\"";
-    let (from, to) = (read(&mut table, "from", told, |t| moment(t, zone)), read(&mut table, "to", told, |t| moment(t, zone)));
+    let (from, to) = (read(&mut table, "from", told, |t| read_moment(t, zone)), read(&mut table, "to", told, |t| read_moment(t, zone)));
     let backwards = from.zip(to).is_some_and(|(from, to)| from >= to);
     if backwards {
         table.error(&table.key_span("to"), "`to` is not after `from`");
@@ -181,21 +181,6 @@ fn read<T>(row: &mut Section, key: &str, told: &str, meaning: impl Fn(&str) -> O
         row.error(&text.span(), &format!("`{key}` is {told}"));
     }
     read
-}
-
-/// A day from 1900 to 2099.
-fn date(text: &str) -> Option<NaiveDate> {
-    let year = text.split('-').next().filter(|y| y.len() == 4 && (y.starts_with("19") || y.starts_with("20")));
-    year.and_then(|_| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok())
-}
-
-/// A wall time in `zone`, or a time with its offset.
-fn moment(text: &str, zone: Tz) -> Option<DateTime<Utc>> {
-    let (day, time) = text.split_once([' ', 'T'])?;
-    match read_time(time) {
-        Some(time) => Some(instant(zone, NaiveDateTime::new(date(day)?, time))),
-        None => text.parse().ok().filter(|_| date(day).is_some()),
-    }
 }
 
 /// Warn of layers in which nobody ever has a turn, because an open one of the same seat lies over all of it.

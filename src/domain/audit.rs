@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{ActId, IncidentId, LabelMatcher, SourceName, Text};
+use super::{ActId, IncidentId, LabelMatcher, Override, SourceName, Text};
 
 /// Who acts, and how sure we are of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -207,6 +207,31 @@ pub enum Effect {
         /// What it asked of alerts, for who reads the journal.
         matchers: Vec<LabelMatcher>,
     },
+    /// Somebody takes a seat of a rotation over for some time.
+    Override {
+        /// Which rotation.
+        rotation: Text,
+        /// Who, which seat, when.
+        over: Override,
+        /// Why.
+        note: Option<Text>,
+    },
+    /// Leave a note to whoever takes over; a later one for the same handoff replaces it.
+    HandoffNote {
+        /// Of which rotation.
+        rotation: Text,
+        /// Of which handoff.
+        handoff: DateTime<Utc>,
+        /// What is open, what was promised.
+        note: Text,
+    },
+    /// Say that such a note was read.
+    HandoffRead {
+        /// Of which rotation.
+        rotation: Text,
+        /// Of which handoff.
+        handoff: DateTime<Utc>,
+    },
 }
 
 /// Why an acknowledgement ends.
@@ -220,7 +245,8 @@ pub enum Release {
 }
 
 impl Effect {
-    /// The verb for a list: `ack`, `takeover`, `extend`, `unack`, `clear`, `resolve`, `note`, `snooze`, `escalate`, `silence`, `expire`.
+    /// The verb for a list: `ack`, `takeover`, `extend`, `unack`, `clear`, `resolve`, `note`, `snooze`, `escalate`, `silence`, `expire`,
+    /// `override`, `handoff`, `read`.
     pub const fn verb(&self) -> &'static str {
         match self {
             Self::Acknowledge { .. } => "ack",
@@ -234,14 +260,24 @@ impl Effect {
             Self::Escalate { .. } => "escalate",
             Self::Silence { .. } => "silence",
             Self::Expire { .. } => "expire",
+            Self::Override { .. } => "override",
+            Self::HandoffNote { .. } => "handoff",
+            Self::HandoffRead { .. } => "read",
         }
     }
     /// What the person said.
     pub const fn note(&self) -> Option<&Text> {
         match self {
-            Self::Acknowledge { note, .. } | Self::TakeOver { note, .. } | Self::Resolve { note, .. } => note.as_ref(),
-            Self::Note { note, .. } | Self::Silence { comment: note, .. } => Some(note),
-            Self::Extend { .. } | Self::Release { .. } | Self::Snooze { .. } | Self::Escalate { .. } | Self::Expire { .. } => None,
+            Self::Acknowledge { note, .. } | Self::TakeOver { note, .. } | Self::Resolve { note, .. } | Self::Override { note, .. } => {
+                note.as_ref()
+            }
+            Self::Note { note, .. } | Self::Silence { comment: note, .. } | Self::HandoffNote { note, .. } => Some(note),
+            Self::Extend { .. }
+            | Self::Release { .. }
+            | Self::Snooze { .. }
+            | Self::Escalate { .. }
+            | Self::Expire { .. }
+            | Self::HandoffRead { .. } => None,
         }
     }
     /// Where it acts.
@@ -257,6 +293,7 @@ impl Effect {
             | Self::Escalate { target, .. }
             | Self::Silence { target, .. }
             | Self::Expire { target, .. } => target,
+            Self::Override { .. } | Self::HandoffNote { .. } | Self::HandoffRead { .. } => &Target::Journal,
         }
     }
 }
@@ -504,7 +541,10 @@ impl Thread {
             | Effect::Snooze { .. }
             | Effect::Escalate { .. }
             | Effect::Silence { .. }
-            | Effect::Expire { .. } => {}
+            | Effect::Expire { .. }
+            | Effect::Override { .. }
+            | Effect::HandoffNote { .. }
+            | Effect::HandoffRead { .. } => {}
         }
     }
 }

@@ -33,6 +33,22 @@ pub fn midnight(zone: Tz, day: NaiveDate) -> DateTime<Utc> {
     instant(zone, day.and_time(chrono::NaiveTime::MIN))
 }
 
+/// A day from 1900 to 2099, such as `2026-12-24`; `None` for anything else.
+pub fn read_day(text: &str) -> Option<NaiveDate> {
+    let year = text.split('-').next().filter(|y| y.len() == 4 && (y.starts_with("19") || y.starts_with("20")));
+    year.and_then(|_| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok())
+}
+
+/// A wall time in `zone` such as `2026-12-24 18:00`, or one with its offset such as `2026-12-24T18:00:00+01:00`; `None` for anything
+/// else.
+pub fn read_moment(text: &str, zone: Tz) -> Option<DateTime<Utc>> {
+    let (day, time) = text.split_once([' ', 'T'])?;
+    match super::read_time(time) {
+        Some(time) => Some(instant(zone, NaiveDateTime::new(read_day(day)?, time))),
+        None => text.parse().ok().filter(|_| read_day(day).is_some()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

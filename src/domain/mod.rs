@@ -7,6 +7,7 @@ mod alert;
 mod audit;
 mod burn;
 mod calendar;
+mod called;
 mod double;
 mod duty;
 mod fairness;
@@ -20,6 +21,7 @@ mod paged;
 mod plan;
 mod request;
 mod response;
+mod rota;
 mod rotation;
 mod selector;
 mod shift;
@@ -27,6 +29,7 @@ mod slo;
 mod snapshot;
 mod text;
 mod timeline;
+mod told;
 mod window;
 
 pub use alert::{Episode, Labels, Severity};
@@ -34,7 +37,8 @@ pub use audit::{
     ACK_PREFIX, Ack, Actor, Delivery, Effect, Entry, Escalation, Open, Outcome, Release, Target, Thread, What, ack_comment, mark,
 };
 pub use burn::{BurnRate, Grade, Rule, burn_rate, time_to_exhaustion, workbook};
-pub use calendar::{instant, midnight, wall};
+pub use calendar::{instant, midnight, read_day, read_moment, wall};
+pub use called::{Call, Calls, TOGETHER};
 pub use double::{DoubleCover, Doubled, double_cover};
 pub use duty::{Duty, gaps_of, shifts_of};
 pub use fairness::{Balance, Burden, Fairness, Page, USUAL_NIGHT, balance, fairness};
@@ -45,9 +49,10 @@ pub use incident::{Incident, Link, Origin, Status};
 pub use matcher::{LabelMatcher, Matchers, shown_matchers, silence_subject};
 pub use on_call::{OnCallEntry, on_call_for};
 pub use paged::{Holder, Moment, PagedIncident, person_of};
-pub use plan::{AckPolicy, Ask, Definition, Lane, Person, Plan, Service, Side, Sli, SourcePlan, Want};
+pub use plan::{AckPolicy, Ask, Definition, Feed, Lane, Person, Plan, Service, Side, Sli, SourcePlan, Want};
 pub use request::{Act, Question, Request, Verb};
 pub use response::{LOOKS_BACK, Mean, Response, SERVICE_LABELS, response, service_of_labels};
+pub use rota::{Book, Handoff, HandoffNote, Held, MadeOverride, Place, ROTATION_PREFIX, Rota, RotationLog, SeatRow, rotation_subject};
 pub use rotation::{BadRotation, Layer, Override, Rotation};
 pub use selector::{BadSelector, Matcher, Op, Selector, quote};
 pub use shift::{Cover, GapInCover, Seat, Shift};
@@ -56,9 +61,10 @@ pub use slo::{
     outage_left_secs,
 };
 pub use snapshot::{
-    Alerts, Answer, Cell, Counter, Event, Fault, FaultClass, Figure, FiringAlert, Freshness, GroupCounts, History, LeaseView, Part, Points,
-    Reading, RuleState, Scraped, Silence, SloRow, Snapshot, SourceRow, State, StoreState, Toast, Verdict,
+    Alerts, Answer, Cell, Counter, Duties, Event, Fault, FaultClass, Figure, FiringAlert, Freshness, GroupCounts, History, LeaseView, Part,
+    Points, Reading, RuleState, Scraped, Silence, SloRow, Snapshot, SourceRow, State, StoreState, Toast, Verdict,
 };
 pub use text::{Text, Untrusted, clean, is_plain};
 pub use timeline::{Chronicle, Log, Passage, Teller, over_at, taken_at, timeline};
+pub use told::{Told, rotas_of};
 pub use window::{BadWindow, Interval, Window};

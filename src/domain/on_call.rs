@@ -1,6 +1,6 @@
 //! Who is on call, as a backend tells it: one stretch of one person at one place of an escalation.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{Incident, Service, Snapshot, SourceName, Text};
@@ -25,6 +25,9 @@ pub struct OnCallEntry {
 }
 
 impl OnCallEntry {
+    /// How far ahead backends are asked.
+    pub const AHEAD: TimeDelta = TimeDelta::days(14);
+
     /// Whether it holds at `at`.
     pub fn holds_at(&self, at: DateTime<Utc>) -> bool {
         self.from.is_none_or(|from| from <= at) && self.until.is_none_or(|until| at < until)

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
-use super::{DefinitionId, Grade, Group, Interval, Objective, Rule, Selector, SloId, SourceName, Text, Window};
+use super::{DefinitionId, Grade, Group, Interval, Objective, Rotation, Rule, Seat, Selector, SloId, SourceName, Text, Window};
 
 /// All that a cockpit watches. A reload makes a new one.
 #[derive(Clone, Debug)]
@@ -27,6 +27,10 @@ pub struct Plan {
     pub services: BTreeMap<Text, Service>,
     /// People.
     pub people: Vec<Person>,
+    /// Rotations, in the order of the file.
+    pub rotations: Vec<Arc<Rotation>>,
+    /// Rotas that sources keep, in the order of the file.
+    pub feeds: Vec<Feed>,
     /// How acknowledgements live.
     pub ack: AckPolicy,
     /// Whether acting is switched off everywhere.
@@ -114,6 +118,17 @@ pub struct Person {
     pub time_zone: Option<Tz>,
     /// Hours of their night, local, from and to.
     pub night: Option<(u32, u32)>,
+}
+
+/// A seat of a rota that a source keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Feed {
+    /// Which source.
+    pub source: SourceName,
+    /// Of which rotation.
+    pub rotation: Text,
+    /// Which seat.
+    pub seat: Seat,
 }
 
 /// Something that serves users.

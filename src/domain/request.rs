@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Actor, Escalation, IncidentId, LabelMatcher, SloId, SourceName, Text};
+use chrono::{DateTime, Utc};
+
+use super::{Actor, Escalation, IncidentId, LabelMatcher, Override, SloId, SourceName, Text};
 
 /// Something a person wants.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,7 +18,7 @@ pub enum Request {
 /// A wish to act on what was seen.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Act {
-    /// On which incident.
+    /// On which incident; for what is done to a rotation its [`rotation_subject`](super::rotation_subject).
     pub incident: IncidentId,
     /// The version of its thread that was on screen: if the journal is further, the act is refused and the person told who was first.
     pub seen: u64,
@@ -26,7 +28,7 @@ pub struct Act {
     pub by: Option<Actor>,
 }
 
-/// What can be done to an incident.
+/// What can be done to an incident or a rotation.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verb {
     /// Take it.
@@ -80,6 +82,31 @@ pub enum Verb {
         source: SourceName,
         /// Which: its id.
         silence: String,
+    },
+    /// Take a seat of a rotation over, or give it to somebody.
+    Override {
+        /// Which rotation.
+        rotation: Text,
+        /// Who, which seat, when.
+        over: Override,
+        /// Why.
+        note: Option<Text>,
+    },
+    /// Leave a note to whoever takes over.
+    HandoffNote {
+        /// Of which rotation.
+        rotation: Text,
+        /// Of which handoff.
+        handoff: DateTime<Utc>,
+        /// What is open, what was promised.
+        note: Text,
+    },
+    /// Say that such a note was read.
+    HandoffRead {
+        /// Of which rotation.
+        rotation: Text,
+        /// Of which handoff.
+        handoff: DateTime<Utc>,
     },
 }
 

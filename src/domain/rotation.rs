@@ -6,6 +6,7 @@
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
 
 use super::{Cover, Every, GapInCover, Hours, Interval, Seat, Shift, Text, handoff::Turns, hours::open_at};
 
@@ -31,7 +32,7 @@ pub struct Layer {
 }
 
 /// Somebody takes a seat over for some time.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Override {
     /// Who.
     pub who: Text,

@@ -9,8 +9,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BurnRate, Chronicle, Definition, Duty, Entry, Episode, EventCounts, Grade, Group, Incident, IncidentId, LabelMatcher, Labels, Lane,
-    Link, Objective, OnCallEntry, PagedIncident, SloId, SourceName, Text, Thread, Want, Window,
+    BurnRate, Calls, Chronicle, Definition, Duty, Entry, Episode, EventCounts, Grade, Group, Incident, IncidentId, Interval, LabelMatcher,
+    Labels, Lane, Link, Objective, OnCallEntry, PagedIncident, Rota, RotationLog, SloId, SourceName, Text, Thread, Want, Window,
 };
 
 /// Why a source gave no answer, by what can be done about it.
@@ -230,6 +230,15 @@ pub struct Counter {
     pub in_part: bool,
 }
 
+/// What a calendar told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Duties {
+    /// For which time.
+    pub between: Interval,
+    /// Who is on duty.
+    pub duties: Vec<Duty>,
+}
+
 /// The identity of a series, compared and stored, never shown.
 pub type Untold = String;
 
@@ -283,6 +292,18 @@ pub struct Snapshot {
     pub on_call: BTreeMap<SourceName, Arc<Vec<OnCallEntry>>>,
     /// What was looked up of incidents that somebody opened, by id.
     pub chronicles: BTreeMap<IncidentId, Arc<Chronicle>>,
+    /// As of when that was told, by source.
+    pub on_call_as_of: BTreeMap<SourceName, DateTime<Utc>>,
+    /// What calendars told last, by source.
+    pub duties: BTreeMap<SourceName, Arc<Duties>>,
+    /// What the journal says of rotations, by name.
+    pub rotation_logs: BTreeMap<Text, Arc<RotationLog>>,
+    /// When somebody was called, for thirty days.
+    pub calls: Arc<Calls>,
+    /// Who is on call, whoever keeps the book: rotations of the config first, in its order.
+    pub rotas: Vec<Arc<Rota>>,
+    /// Until when these hold by themselves; `None` if they must be worked out anew.
+    pub rotas_until: Option<DateTime<Utc>>,
     /// What the store is like.
     pub store: StoreState,
     /// Refusals and such, newest last; the screen shows each once.
@@ -465,6 +486,13 @@ impl SourceRow {
     }
 }
 
+impl SourceRow {
+    /// Whether it has lately told who is on call, if it is one that does.
+    pub fn tells_on_call(&self) -> bool {
+        self.state == Freshness::Fresh && self.long_trouble.is_none()
+    }
+}
+
 impl Snapshot {
     /// A cockpit that has seen nothing yet.
     pub fn empty(plan: &super::Plan, at: DateTime<Utc>) -> Self {
@@ -482,6 +510,12 @@ impl Snapshot {
             paged: BTreeMap::new(),
             on_call: BTreeMap::new(),
             chronicles: BTreeMap::new(),
+            on_call_as_of: BTreeMap::new(),
+            duties: BTreeMap::new(),
+            rotation_logs: BTreeMap::new(),
+            calls: Arc::default(),
+            rotas: Vec::new(),
+            rotas_until: None,
             store: StoreState::default(),
             toasts: Vec::new(),
             calm_since: None,

@@ -201,7 +201,7 @@ fn of_entry(entry: &Entry) -> Option<Passage> {
                 Effect::Snooze { until, .. } => snoozed(*until, entry.at),
                 Effect::Escalate { to: Escalation::Level(level), .. } => format!("escalated it to level {level}"),
                 Effect::Escalate { to: Escalation::Person { name, .. }, .. } => format!("handed it to {name}"),
-                Effect::Extend { .. } => return None,
+                Effect::Extend { .. } | Effect::Override { .. } | Effect::HandoffNote { .. } | Effect::HandoffRead { .. } => return None,
             };
             (effect.verb(), text, effect.note().cloned())
         }

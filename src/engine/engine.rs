@@ -29,8 +29,8 @@ use super::{
 };
 use crate::{
     domain::{
-        Act, ActId, Actor, Chronicle, Effect, Entry, Episode, Event, Grade, IncidentId, Lane, LeaseView, Outcome, Plan, Question, Reading,
-        Request, SloId, Snapshot, SourceName, StoreState, Target, Text, Toast, What, Window,
+        Act, ActId, Actor, Chronicle, Effect, Entry, Episode, Event, Grade, IncidentId, Lane, LeaseView, Outcome, Plan, Question,
+        ROTATION_PREFIX, Reading, Request, SloId, Snapshot, SourceName, StoreState, Target, Text, Toast, What, Window,
     },
     sources::{Gives, Source},
     store::{ChangeWatch, Holder, Lease, Store, StoreError, changes},
@@ -38,6 +38,9 @@ use crate::{
 
 /// Entries read from the journal at the start.
 const JOURNAL_TAIL: u32 = 5_000;
+
+/// How far back episodes are looked at in the beginning: as far as the accounts of those on call go, and some.
+const EPISODES: TimeDelta = TimeDelta::days(31);
 
 /// How long buckets and readings are kept: the longest period there is, and some.
 const KEEP: Duration = Duration::from_hours(24 * 100);
@@ -124,8 +127,12 @@ fn remembered(setup: &Setup, store: &Store) -> (Snapshot, u64) {
     let now = setup.clock.now();
     let mut snapshot = first(setup);
     let mut take = |event| snapshot = fold(&snapshot, &setup.plan, event, now);
-    take(Event::Journal(store.recent(JOURNAL_TAIL).unwrap_or_default()));
-    take(Event::Episodes(store.episodes(now - TimeDelta::days(2)).unwrap_or_default()));
+    let tail = store.recent(JOURNAL_TAIL).unwrap_or_default();
+    // Overrides stand however long ago they were made.
+    let before = tail.first().map_or(0, |e| e.id);
+    take(Event::Journal(store.threads_before(ROTATION_PREFIX, before).unwrap_or_default()));
+    take(Event::Journal(tail));
+    take(Event::Episodes(store.episodes(now - EPISODES).unwrap_or_default()));
     let (seq, readings) = store.readings_since(0).unwrap_or_default();
     for reading in readings {
         take(Event::Read(Arc::new(reading)));
@@ -863,6 +870,9 @@ fn sentence(snapshot: &Snapshot, entry: &Entry, outcome: &Outcome) -> (bool, Str
         Effect::TakeOver { .. } => "taken over",
         Effect::Silence { .. } => "silenced",
         Effect::Expire { .. } => "expired",
+        Effect::Override { .. } => "override made for",
+        Effect::HandoffNote { .. } => "handoff note left for",
+        Effect::HandoffRead { .. } => "handoff note read for",
     });
     match outcome {
         Outcome::Done { receipt } => {
@@ -879,7 +889,8 @@ fn sentence(snapshot: &Snapshot, entry: &Entry, outcome: &Outcome) -> (bool, Str
 fn alike(a: &Snapshot, b: &Snapshot) -> bool {
     let slos = || a.slos.len() == b.slos.len() && a.slos.iter().zip(&b.slos).all(|(a, b)| Arc::ptr_eq(a, b) || a.state == b.state);
     let sources = a.sources.iter().map(|r| r.state).eq(b.sources.iter().map(|r| r.state));
-    a.verdict == b.verdict && sources && a.incidents == b.incidents && slos()
+    let rotas = || a.rotas.len() == b.rotas.len() && a.rotas.iter().zip(&b.rotas).all(|(a, b)| Arc::ptr_eq(a, b));
+    a.verdict == b.verdict && sources && a.incidents == b.incidents && rotas() && slos()
 }
 
 /// A watch on what other processes write; `None` where the system has none to give, and then the beat looks.

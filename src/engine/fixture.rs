@@ -54,6 +54,8 @@ pub fn plan(sources: Vec<SourcePlan>, definitions: Vec<Definition>) -> Plan {
         definitions: definitions.into_iter().map(Arc::new).collect(),
         services: BTreeMap::new(),
         people: Vec::new(),
+        rotations: Vec::new(),
+        feeds: Vec::new(),
         ack: AckPolicy { max: Duration::from_hours(4) },
         read_only: false,
     }

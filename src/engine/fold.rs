@@ -5,6 +5,7 @@
 
 mod incidents;
 mod paged;
+mod rotas;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -15,9 +16,9 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::domain::{
-    Alerts, Answer, BurnRate, Cell, Chronicle, Definition, DefinitionId, Entry, Episode, Event, EventCounts, Fault, FaultClass, Figure,
-    Freshness, Grade, Group, GroupCounts, History, Lane, Part, Plan, Points, Reading, Rule, RuleState, SloRow, Snapshot, SourceName,
-    SourcePlan, SourceRow, State, Text, Verdict, Want, Window,
+    Alerts, Answer, BurnRate, Cell, Chronicle, Definition, DefinitionId, Duties, Entry, Episode, Event, EventCounts, Fault, FaultClass,
+    Figure, Freshness, Grade, Group, GroupCounts, History, Lane, Part, Plan, Points, Reading, Rule, RuleState, SloRow, Snapshot,
+    SourceName, SourcePlan, SourceRow, State, Text, Verdict, Want, Window,
 };
 
 /// Journal entries kept for the screen.
@@ -44,7 +45,10 @@ pub fn fold(previous: &Snapshot, plan: &Plan, event: Event, now: DateTime<Utc>) 
             }
         }
         Event::Journal(entries) => journal(&mut next, entries),
-        Event::Episodes(stored) => episodes(&mut next, stored),
+        Event::Episodes(stored) => {
+            rotas::episodes(&mut next, plan, &stored);
+            episodes(&mut next, stored);
+        }
         Event::Store(state) => next.store = state,
         Event::Toast(toast) => {
             next.toasts.push(toast);
@@ -72,6 +76,7 @@ fn forget_future(next: &mut Snapshot, now: DateTime<Utc>) {
         }
     }
     next.steady_until = None;
+    next.rotas_until = None;
 }
 
 /// What follows from everything together: freshness, states, order, incidents, verdict.
@@ -87,6 +92,7 @@ fn settle(next: &mut Snapshot, previous: &Snapshot, plan: &Plan, now: DateTime<U
         sort(&mut next.slos);
     }
     next.incidents = incidents::incidents(next, plan, now);
+    rotas::settle(next, previous, plan, now);
     next.verdict = verdict(next);
     next.calm_since = calm_since(next, previous, now);
 }
@@ -146,7 +152,10 @@ fn read(next: &mut Snapshot, previous: &Snapshot, plan: &Plan, reading: &Reading
                 next.paged.insert(reading.source.clone(), Arc::new(incidents.clone()));
             }
             (Answer::OnCall(entries), Want::OnCall) => {
-                next.on_call.insert(reading.source.clone(), Arc::new(entries.clone()));
+                rotas::on_call(next, &reading.source, entries, part.as_of);
+            }
+            (Answer::Duties(duties), Want::Duties { between }) => {
+                rotas::duties(next, &reading.source, Duties { between: *between, duties: duties.clone() });
             }
             _ => {}
         }
@@ -575,6 +584,7 @@ fn journal(next: &mut Snapshot, entries: Vec<Entry>) {
     let newest = next.latest.last().map_or(0, |e| e.id);
     for entry in entries.into_iter().filter(|e| e.id > newest) {
         next.threads.entry(entry.subject.clone()).or_default().apply(&entry);
+        rotas::entry(next, &entry);
         next.latest.push(Arc::new(entry));
     }
     let surplus = next.latest.len().saturating_sub(LATEST);

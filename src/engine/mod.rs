@@ -21,6 +21,6 @@ pub use clock::Clock;
 pub use engine::{Opened, Running, Setup, act_once, look_after, once, start};
 pub use fold::fold;
 pub use ledger::{Growth, Ledger, counted, past};
-pub use perform::{Acting, Chore, Missing, Refusal, act_id, chores};
+pub use perform::{Acting, Chore, Missing, Refusal, RotationRefusal, act_id, chores};
 pub use poller::{Polled, Poller, backoff, poll_once};
 pub use schedule::{Answered, Interest, schedule};

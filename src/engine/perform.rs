@@ -5,6 +5,8 @@
 //! answer was lost is `unknown` and read back before it is tried again; what is tried again carries the same act id, so that it can be
 //! found.
 
+mod rotations;
+
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -12,11 +14,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::{
     domain::{
         Act, ActId, Actor, Delivery, Effect, Entry, Incident, IncidentId, Matchers, Outcome, Plan, Release, Snapshot, SourceName, Target,
-        Text, Thread, Verb, What, shown_matchers, silence_subject,
+        Text, Thread, Verb, What, rotation_subject, shown_matchers, silence_subject,
     },
     sources::{Order, Source},
     store::{JournalError, Store},
 };
+
+pub use rotations::RotationRefusal;
 
 /// How often, and how long after one another, a command tries to write its intent while the lease holder is at it.
 const PATIENCE: u32 = 20;
@@ -73,6 +77,9 @@ pub enum Refusal {
     /// There is no such silence.
     #[error("there is no silence {0} any more; nothing was done")]
     NoSilence(Text),
+    /// What was asked of a rotation cannot be.
+    #[error("{0}; nothing was done")]
+    Rotation(RotationRefusal),
     /// Acting is switched off.
     #[error("this cockpit is read-only; nothing was done")]
     ReadOnly,
@@ -106,6 +113,10 @@ impl Acting {
         if let Verb::Silence { .. } | Verb::Expire { .. } = &act.verb {
             return self.on_silences(snapshot, act, id, now);
         }
+        if let Some((rotation, effect)) = rotations::decide(&self.plan, snapshot, &act.verb, now)? {
+            let who = act.by.clone().unwrap_or_else(|| self.me.clone());
+            return Ok(entry(id, rotation_subject(&rotation), rotation, who, What::Asked { effect }, now));
+        }
         let incident = snapshot.incident(&act.incident).ok_or_else(|| Refusal::NotOpen(act.incident.clone()))?;
         let effect = match &act.verb {
             Verb::Silence { .. } | Verb::Expire { .. } => return Err(Refusal::NotOpen(act.incident.clone())),
@@ -116,6 +127,9 @@ impl Acting {
             Verb::Resolve { note } => Effect::Resolve { target: paged(incident)?, note: note.clone() },
             Verb::Snooze { span } => Effect::Snooze { target: paged(incident)?, until: now + delta(*span) },
             Verb::Escalate { to } => Effect::Escalate { target: paged(incident)?, to: to.clone() },
+            Verb::Override { .. } | Verb::HandoffNote { .. } | Verb::HandoffRead { .. } => {
+                return Err(Refusal::NotOpen(act.incident.clone()));
+            }
         };
         if let Some(source) = effect.target().source()
             && self.responder(source.as_str()).is_none()

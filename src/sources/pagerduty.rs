@@ -14,7 +14,7 @@ mod wire;
 use std::{collections::BTreeMap, sync::Mutex};
 
 use async_trait::async_trait;
-use chrono::{SecondsFormat, TimeDelta};
+use chrono::SecondsFormat;
 use futures::future::join_all;
 use serde::de::DeserializeOwned;
 use tokio::time::{Duration, Instant, sleep_until};
@@ -30,12 +30,10 @@ use super::{
     settings::{BadSettings, Deadlines, PagerDutySettings},
     source::{Chronicle, Examiner, Gives, Lanes, Now, Piece, Responder, Source, Turn},
 };
-use crate::domain::{Answer, Ask, FaultClass, Lane, Reading, Severity, SourceName, Text, Want};
+use crate::domain::{Answer, Ask, FaultClass, Lane, OnCallEntry, Reading, Severity, SourceName, Text, Want};
 
 /// What an answer should be; the plain type behind it is for proxies and stand-ins that know no other.
 const ACCEPT: &str = "application/vnd.pagerduty+json;version=2, application/json";
-/// How far ahead it is asked who is on call.
-const AHEAD: TimeDelta = TimeDelta::days(14);
 /// The pause after a 429 that names none, in seconds.
 const PAUSE_SECS: u64 = 2;
 
@@ -106,7 +104,7 @@ impl PagerDuty {
     /// Who is on call, now and in the coming days.
     async fn on_call(&self, turn: &Turn<'_>) -> Result<(Answer, Option<Text>, Option<f64>), Failure> {
         let stamp = |at: chrono::DateTime<chrono::Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);
-        let (since, until) = (stamp(turn.began), stamp(turn.began + AHEAD));
+        let (since, until) = (stamp(turn.began), stamp(turn.began + OnCallEntry::AHEAD));
         let mut query = vec![("since", since.as_str()), ("until", until.as_str()), ("include[]", "users")];
         query.extend(self.schedules.iter().map(|id| ("schedule_ids[]", id.as_str())));
         let listed = self.all::<OnCalls>(&["oncalls"], &query, Sequence::Loose, turn).await?;

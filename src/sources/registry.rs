@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     config::{self, ClientSettings, Kind, Section, SourceCommon, SourceRow, Target},
-    domain::{Definition, Seat, Severity, SourceName, SourcePlan, Text},
+    domain::{Definition, Feed, Seat, Severity, SourceName, SourcePlan, Text},
 };
 
 /// The kinds of source there are.
@@ -81,6 +81,13 @@ pub fn read(row: &mut SourceRow) -> Option<Row> {
 }
 
 impl Row {
+    /// The seat of a rota that the source keeps, if it keeps one.
+    pub fn feed(&self) -> Option<Feed> {
+        match &self.settings {
+            Settings::Ical(s) => Some(Feed { source: self.plan.name.clone(), rotation: s.rotation.clone(), seat: s.seat }),
+            Settings::Prometheus(_) | Settings::Alertmanager(_) | Settings::Scrape(_) | Settings::PagerDuty(_) => None,
+        }
+    }
     /// The source itself. Fails if a certificate cannot be read, or the like.
     pub fn source(&self, definitions: &[Arc<Definition>]) -> Result<Arc<dyn Source>, BadSettings> {
         let ours: Vec<_> = definitions.iter().filter(|d| d.source == self.plan.name).cloned().collect();

@@ -76,9 +76,13 @@ impl Responder for Alertmanager {
                     None => absent(false, GONE),
                 }
             }
-            Effect::Resolve { .. } | Effect::Note { .. } | Effect::Snooze { .. } | Effect::Escalate { .. } => {
-                self.not_offered(&order.effect)
-            }
+            Effect::Resolve { .. }
+            | Effect::Note { .. }
+            | Effect::Snooze { .. }
+            | Effect::Escalate { .. }
+            | Effect::Override { .. }
+            | Effect::HandoffNote { .. }
+            | Effect::HandoffRead { .. } => self.not_offered(&order.effect),
             Effect::Release { silence, ack, .. } => {
                 if silences.iter().any(|s| !over(s) && (silence.as_ref() == Some(&s.id) || marked(s, ack))) {
                     absent(true, "the silence is still there; its end is sent again")

@@ -66,6 +66,18 @@ impl Store {
         Ok(entries)
     }
 
+    /// The entries before `before_id` on all subjects that begin with `prefix`, in order.
+    pub fn threads_before(&self, prefix: &str, before_id: u64) -> Result<Vec<Entry>, StoreError> {
+        let journal = self.journal();
+        let sql = "SELECT id, body FROM entry WHERE subject >= ?1 AND subject < ?2 AND id < ?3 ORDER BY id";
+        let read = || -> rusqlite::Result<Vec<Entry>> {
+            let mut rows = journal.prepare_cached(sql)?;
+            // Text is compared by its bytes, and this is no byte of UTF-8 that could follow.
+            rows.query_map(params![prefix, format!("{prefix}\u{10ffff}"), before_id.cast_signed()], entry_of)?.collect()
+        };
+        read().map_err(|e| self.journal_error(&e))
+    }
+
     fn entries(&self, sql: &str, parameter: u64) -> Result<Vec<Entry>, StoreError> {
         let journal = self.journal();
         let read = || -> rusqlite::Result<Vec<Entry>> {

@@ -114,10 +114,12 @@ pub(super) fn json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
     serde_json::to_string(value).map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)))
 }
 
-/// What makes two wishes the same: for the sparkline's past not the stretch of time, which differs each time it is asked.
+/// What makes two wishes the same: for the sparkline's past and for calendars not the stretch of time, which differs each time it is
+/// asked.
 fn key_of(want: &Want) -> rusqlite::Result<String> {
     match want {
         Want::History { definition, groups, window, step, .. } => json(&("history", definition, groups, window, step)),
+        Want::Duties { .. } => json(&"duties"),
         other => json(other),
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::{Grade, Incident, Origin, SloRow, Snapshot, State, Status};
+use crate::domain::{Grade, Incident, Origin, SloRow, Snapshot, State, Status, Text};
 
 /// The worst thing now.
 #[derive(Clone, Debug)]
@@ -28,6 +28,16 @@ pub struct Answers {
     pub since: Option<DateTime<Utc>>,
     /// The incident to act on; `None` if there is none, as for a budget that is merely overspent.
     pub incident: Option<Arc<Incident>>,
+}
+
+impl Answers {
+    /// Whose service the worst thing is about, if that is known.
+    pub fn service(&self) -> Option<Text> {
+        match &self.worst {
+            Worst::Slo(row) => Some(row.service.clone()),
+            Worst::Incident(incident) => incident.service.clone(),
+        }
+    }
 }
 
 /// The worst thing of `snapshot`; `None` if nothing burns and nobody is asked for.

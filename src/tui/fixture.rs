@@ -6,11 +6,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Depth, Glyphs, Settings, Theme};
 use crate::domain::{
-    Ack, ActId, Actor, Alerts, BurnRate, Cell, Chronicle, Definition, Delivery, Effect, Entry, Episode, EventCounts, Fault, FaultClass,
-    Figure, FiringAlert, Freshness, Grade, Group, History, Incident, IncidentId, LabelMatcher, Labels, LeaseView, Link, Log, Mean, Moment,
-    Objective, OnCallEntry, Origin, Outcome, PagedIncident, Person, Response, RuleState, Selector, Service, Severity, Side, Silence, Sli,
-    SloId, SloRow, Snapshot, SourceName, SourceRow, State, Status, StoreState, Target, Text, Untrusted, Verdict, What, Window, burn_rate,
-    workbook,
+    Ack, ActId, Actor, Alerts, Book, BurnRate, Call, Calls, Cell, Chronicle, Definition, Delivery, Effect, Entry, Episode, EventCounts,
+    Fault, FaultClass, Figure, FiringAlert, Freshness, Grade, Group, History, Incident, IncidentId, LabelMatcher, Labels, Layer, LeaseView,
+    Link, Log, Mean, Moment, Objective, OnCallEntry, Origin, Outcome, PagedIncident, Person, Response, Rota, Rotation, RuleState, Seat,
+    Selector, Service, Severity, Side, Silence, Sli, SloId, SloRow, Snapshot, SourceName, SourceRow, State, Status, StoreState, Target,
+    Text, Untrusted, Verdict, What, Window, burn_rate, workbook,
 };
 
 /// The time on every screen: Thursday, 14:32:08 in Berlin.
@@ -307,6 +307,70 @@ pub fn source(name: &str, kind: &'static str, secs: i64) -> SourceRow {
     }
 }
 
+/// A layer: its seat, its people, how often it turns, when first, and in which hours.
+type Turns<'a> = (Seat, &'a [&'a str], &'a str, &'a str, &'a [&'a str]);
+
+/// A rotation of Berlin.
+fn rota(name: &str, serves: &str, layers: &[Turns<'_>]) -> Rota {
+    let layer = |(seat, who, every, first, only): &Turns<'_>| Layer {
+        seat: *seat,
+        participants: who.iter().map(|w| Text::clean(w)).collect(),
+        every: every.parse().unwrap(),
+        first: chrono::NaiveDateTime::parse_from_str(first, "%Y-%m-%d %H:%M").unwrap(),
+        only: only.iter().map(|hours| hours.parse().unwrap()).collect(),
+    };
+    let layers = layers.iter().map(layer).collect();
+    let rotation = Rotation::new(Text::clean(name), chrono_tz::Europe::Berlin, layers, Vec::new()).unwrap();
+    let mut rota = Rota::new(Text::clean(name), rotation.zone(), Book::Own(Arc::new(rotation)));
+    let person = |(name, zone): (&str, chrono_tz::Tz)| Person {
+        name: Text::clean(name),
+        login: None,
+        email: None,
+        time_zone: Some(zone),
+        night: None,
+    };
+    let homes = [
+        ("maya", chrono_tz::Europe::Berlin),
+        ("jon", chrono_tz::America::New_York),
+        ("ines", chrono_tz::Europe::Lisbon),
+        ("priya", chrono_tz::Asia::Kolkata),
+    ];
+    rota.people = Arc::new(homes.into_iter().map(person).collect());
+    rota.serves = vec![Text::clean(serves)];
+    rota
+}
+
+/// What called those of checkout, by hours before now.
+fn calls() -> Calls {
+    let mut calls = Calls::default();
+    for (n, hours) in [3, 38, 60, 61, 90, 200, 201, 230, 300, 420, 500].into_iter().enumerate() {
+        let (at, incident) = (now() - TimeDelta::hours(hours), IncidentId::new(&format!("am:{n}")));
+        calls.add(Call { incident, at, service: Text::clean("checkout") });
+    }
+    calls
+}
+
+/// The rotas of the mockups.
+fn rotas() -> Vec<Arc<Rota>> {
+    use Seat::{Mentor, Primary, Secondary};
+    let odd = ["mon-thu", "fri 00:00-18:00", "fri 21:00-24:00", "sat,sun"];
+    let rotas = [
+        rota(
+            "payments",
+            "checkout",
+            &[
+                (Primary, &["maya", "jon"], "weekly", "2026-01-08 18:00", &[]),
+                (Secondary, &["jon", "ana"], "weekly", "2026-01-08 18:00", &[]),
+                (Mentor, &["ines"], "weekly", "2026-01-08 18:00", &[]),
+            ],
+        ),
+        rota("platform", "gateway", &[(Primary, &["tomasz", "priya"], "weekly", "2026-01-05 09:00", &[])]),
+        rota("data", "search", &[(Primary, &["lena", "sam"], "weekly", "2026-01-02 09:00", &odd)]),
+    ];
+    let calls = calls();
+    rotas.into_iter().map(|rota| Arc::new(rota.standing(&calls, now()))).collect()
+}
+
 /// The fleet of the mockups: checkout burns and pages.
 pub fn burning() -> Snapshot {
     let incidents = incidents();
@@ -328,6 +392,12 @@ pub fn burning() -> Snapshot {
         paged: BTreeMap::new(),
         on_call: BTreeMap::new(),
         chronicles: BTreeMap::new(),
+        on_call_as_of: BTreeMap::new(),
+        duties: BTreeMap::new(),
+        rotation_logs: BTreeMap::new(),
+        calls: Arc::default(),
+        rotas: rotas(),
+        rotas_until: None,
         store: StoreState { place: Text::clean("/var/lib/burnwatch/acme"), trouble: None, lease: LeaseView::Ours },
         toasts: Vec::new(),
         calm_since: None,

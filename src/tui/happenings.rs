@@ -105,6 +105,11 @@ fn of_entry(entry: &Entry) -> Option<Happening> {
         What::Asked { effect: Effect::Escalate { to: Escalation::Person { name, .. }, .. } } => {
             ("escalate", Role::Text, format!("{who} handed {title} to {name}"))
         }
+        What::Asked { effect: Effect::Override { over, .. } } => {
+            ("override", Role::Text, format!("{who:#}: {} is {} of {title}", over.who, over.seat))
+        }
+        What::Asked { effect: Effect::HandoffNote { note, .. } } => ("handoff", Role::Text, format!("{who:#} on {title}: “{note}”")),
+        What::Asked { effect: Effect::HandoffRead { .. } } => ("read", Role::Text, format!("{who:#} read the note of {title}")),
         What::Ended { outcome: Outcome::Failed { why, .. } } => ("failed", Role::Critical, format!("{title}: {why}")),
         What::Ended { outcome: Outcome::Unknown { why } } => ("unknown", Role::Unknown, format!("{title}: {why}")),
         What::Asked { effect: Effect::Extend { .. } } | What::Ended { outcome: Outcome::Done { .. } } => return None,

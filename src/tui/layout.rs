@@ -69,33 +69,54 @@ pub struct Overview {
     pub slos: Rect,
     /// Incidents: rule, rows.
     pub incidents: Rect,
+    /// Who is on call: rule, rows. Gone where there is no room, or nothing to tell.
+    pub on_call: Option<Rect>,
     /// What happened: rule, rows. Gone where there is no room.
     pub latest: Option<Rect>,
     /// What is selected, in full. Only on the widest.
     pub detail: Option<Rect>,
 }
 
-/// Split `body` for `slos` SLOs. It depends on nothing that changes by the minute, so that panes stay where they are.
-pub fn overview(body: Rect, slos: usize) -> Overview {
+/// Rotas that the overview's pane shows at most.
+const ROTAS: u16 = 5;
+/// The least rows of the incidents' pane.
+const INCIDENTS: u16 = 4;
+
+/// Split `body` for `slos` SLOs and `rotas` rotas. It depends on nothing that changes by the minute, so that panes stay where they are.
+pub fn overview(body: Rect, slos: usize, rotas: usize) -> Overview {
     let (list, detail) = with_detail(body);
     let gap = u16::from(list.height >= 14);
     let least = if list.height >= 14 { 4 } else { 4.min(list.height / 2) };
     let stacked = list.width < WIDE;
-    let share = if stacked && list.height >= 28 { list.height / 2 } else { list.height * 3 / 10 };
+    let duty = u16::try_from(rotas).unwrap_or(u16::MAX).min(ROTAS);
+    let halved = if stacked { list.height >= 28 } else { duty > 0 && list.height >= 24 };
+    let share = if halved { list.height / 2 } else { list.height * 3 / 10 };
     let wanted = u16::try_from(slos).unwrap_or(u16::MAX).saturating_add(2).max(6);
     let upper = (list.height.saturating_sub(gap + share.max(least))).min(wanted);
     let lower = Rect { y: list.y + upper + gap, height: list.height.saturating_sub(upper + gap), ..list };
-    let (incidents, latest) = if !stacked {
+    let (left, latest) = if !stacked {
         let left = list.width / 2;
         let right = Rect { x: lower.x + left + 1, width: list.width - left - 1, ..lower };
         (Rect { width: left, ..lower }, Some(right))
     } else if lower.height >= 12 {
-        let top = lower.height / 2;
+        let top = lower.height / 2 + duty.min(lower.height / 4);
         (Rect { height: top, ..lower }, Some(Rect { y: lower.y + top + 1, height: lower.height - top - 1, ..lower }))
     } else {
         (lower, None)
     };
-    Overview { slos: Rect { height: upper, ..list }, incidents, latest, detail }
+    let (incidents, on_call) = with_duty(left, duty);
+    Overview { slos: Rect { height: upper, ..list }, incidents, on_call, latest, detail }
+}
+
+/// Incidents and, where they keep enough rows, who is on call below them.
+fn with_duty(pane: Rect, rotas: u16) -> (Rect, Option<Rect>) {
+    let free = pane.height.saturating_sub(INCIDENTS + 1);
+    if rotas == 0 || free < 2 {
+        return (pane, None);
+    }
+    let height = free.min(rotas + 1);
+    let upper = pane.height - height - 1;
+    (Rect { height: upper, ..pane }, Some(Rect { y: pane.y + upper + 1, height, ..pane }))
 }
 
 /// A list and, where there is room, a detail at its right.
@@ -129,9 +150,9 @@ mod tests {
             for h in 15..80 {
                 let zones = zones(Rect::new(0, 0, w, h)).unwrap();
                 assert!(zones.body.bottom() <= zones.sources.y);
-                for slos in [0, 5, 18, 10_000] {
-                    let panes = overview(zones.body, slos);
-                    for pane in [Some(panes.slos), Some(panes.incidents), panes.latest, panes.detail].into_iter().flatten() {
+                for (slos, rotas) in [(0, 0), (5, 1), (18, 0), (18, 3), (10_000, 40)] {
+                    let panes = overview(zones.body, slos, rotas);
+                    for pane in [Some(panes.slos), Some(panes.incidents), panes.on_call, panes.latest, panes.detail].into_iter().flatten() {
                         assert_eq!(pane.intersection(zones.body), pane, "{w}x{h} {panes:?}");
                     }
                     assert!(rows(panes.incidents, false) >= 3, "{w}x{h} {panes:?}");

@@ -557,7 +557,7 @@ impl Ui {
     pub(super) fn fit(&mut self) {
         let Some(zones) = layout::zones(self.area) else { return };
         let (list, _) = layout::with_detail(zones.body);
-        let panes = layout::overview(zones.body, self.snapshot.slos.len());
+        let panes = layout::overview(zones.body, self.snapshot.slos.len(), self.snapshot.rotas.len());
         let overview = self.screen == Screen::Overview;
         self.slos.fit(layout::rows(if overview { panes.slos } else { list }, true));
         self.incidents.fit(layout::rows(if overview { panes.incidents } else { list }, !overview));

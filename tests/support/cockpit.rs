@@ -66,6 +66,8 @@ fn setup(file: &Path, clock: Clock) -> Setup {
         definitions: config.definitions,
         services: config.services,
         people: config.people,
+        rotations: config.rotations,
+        feeds: Vec::new(),
         ack: AckPolicy { max: config.cockpit.ack_max },
         read_only: false,
     };

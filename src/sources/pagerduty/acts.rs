@@ -96,6 +96,9 @@ impl PagerDuty {
         let body = match &case.order.effect {
             Effect::Note { note, .. } => return self.note(case, note).await,
             Effect::Release { .. } => return Err(self.refuse("has no way to give an acknowledgement back; escalate or reassign it")),
+            Effect::Override { .. } | Effect::HandoffNote { .. } | Effect::HandoffRead { .. } => {
+                return Err(self.refuse("keeps rotations of its own; nothing was sent"));
+            }
             Effect::Extend { .. } => return Err(self.refuse("ends an acknowledgement by its own rules; nothing was sent")),
             Effect::Snooze { until, .. } => return self.snooze(case, (*until - case.order.now).num_seconds()).await,
             Effect::Acknowledge { .. } => {
@@ -226,9 +229,14 @@ impl PagerDuty {
                 if theirs { done() } else { again("the incident is not theirs; it is sent again") }
             }
             Effect::Escalate { .. } => again("the level cannot be read back; setting it once more does no harm"),
-            Effect::Note { .. } | Effect::Extend { .. } | Effect::Release { .. } | Effect::Silence { .. } | Effect::Expire { .. } => {
-                Err(self.refuse("has no such act; nothing was sent"))
-            }
+            Effect::Note { .. }
+            | Effect::Extend { .. }
+            | Effect::Release { .. }
+            | Effect::Silence { .. }
+            | Effect::Expire { .. }
+            | Effect::Override { .. }
+            | Effect::HandoffNote { .. }
+            | Effect::HandoffRead { .. } => Err(self.refuse("has no such act; nothing was sent")),
         }
     }
 

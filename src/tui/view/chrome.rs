@@ -13,7 +13,7 @@ use super::{
     },
     View,
     canvas::{Canvas, cells, wrap},
-    figure,
+    duty, figure,
 };
 use crate::domain::{Freshness, LeaseView, SourceRow, Text};
 
@@ -37,9 +37,10 @@ fn verdict(canvas: &mut Canvas<'_>, x: u16, view: View<'_>) -> u16 {
 /// ` burnwatch  acme-prod   ● critical   2 pages  1 ticket                14:32:08 CEST `
 pub fn head(canvas: &mut Canvas<'_>, view: View<'_>) {
     let (w, settings) = (canvas.width(), &view.ui.settings);
+    let tight = u16::from(w < 100);
     let at = canvas.text(1, 0, 9, Role::Muted, "burnwatch");
-    let at = canvas.text(at + 2, 0, w.saturating_sub(46).min(32), Role::Emphasis, settings.name.as_str());
-    let mut at = verdict(canvas, at + 3, view) + 2;
+    let at = canvas.text(at + 2 - tight, 0, w.saturating_sub(46).min(32), Role::Emphasis, settings.name.as_str());
+    let mut at = verdict(canvas, at + 3 - tight, view) + 2 - tight;
     let (pages, tickets) = view.ui.open;
     for (count, word) in [(pages, "page"), (tickets, "ticket")] {
         if count > 0 {
@@ -48,15 +49,19 @@ pub fn head(canvas: &mut Canvas<'_>, view: View<'_>) {
         }
     }
     if settings.read_only {
-        canvas.text(at, 0, w.saturating_sub(at + 16), Role::Muted, "read-only");
+        at = canvas.text(at, 0, w.saturating_sub(at + 16), Role::Muted, "read-only") + 2;
     }
     let local = view.now.with_timezone(&settings.time_zone);
-    let zone = local.format("%Z").to_string();
+    // Below 100 columns the zone gives way to who is on call.
+    let zone = if tight == 1 && !view.snapshot.rotas.is_empty() { String::new() } else { local.format("%Z").to_string() };
     let (clock, seconds) = (local.format("%H:%M").to_string(), local.format(":%S").to_string());
     let seconds = if settings.low_bandwidth { "" } else { &seconds };
-    let width = cells(&zone) + 1 + cells(&clock) + cells(seconds);
+    let width = cells(&zone) + u16::from(!zone.is_empty()) + cells(&clock) + cells(seconds);
+    let gap = if w >= 100 { 4 } else { 2 };
+    let clock_at = w.saturating_sub(width + 1);
+    duty::head(canvas, at - tight, clock_at.saturating_sub(at - tight + gap), view);
     // The seconds are plain like the ages: what changes each second needs one ink.
-    let at = canvas.text(w.saturating_sub(width + 1), 0, width, Role::Emphasis, &clock);
+    let at = canvas.text(clock_at, 0, width, Role::Emphasis, &clock);
     let at = canvas.text(at, 0, width, Role::Text, seconds);
     canvas.text(at + 1, 0, width, Role::Muted, &zone);
 }
@@ -105,10 +110,14 @@ fn calm(canvas: &mut Canvas<'_>, view: View<'_>) {
         canvas.text(1, y, w - 2, Role::Unknown, "nothing known to burn; something cannot be seen");
         return;
     }
-    match view.snapshot.calm_since {
+    let at = match view.snapshot.calm_since {
         Some(since) => canvas.write(1, y, w - 2, Role::Text, format_args!("nothing burning for {}", view.age(since))),
         None => canvas.text(1, y, w - 2, Role::Text, "nothing burning"),
     };
+    if let Some(next) = duty::leading(view).and_then(|rota| rota.pager()?.next.as_ref()) {
+        let (who, when) = (duty::next_who(next), view.when(next.at, false));
+        canvas.write(at, y, w.saturating_sub(at + 1), Role::Muted, format_args!(" · next handoff {who} {when}"));
+    }
 }
 
 /// ```text

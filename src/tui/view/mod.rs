@@ -9,6 +9,7 @@ mod canvas;
 mod chrome;
 mod deeds;
 mod draft;
+mod duty;
 mod figure;
 mod help;
 mod incident_detail;
