@@ -43,7 +43,7 @@ pub enum Action {
     Redraw,
     /// Do what the prompt says.
     Accept,
-    /// Add a note to what the prompt says.
+    /// Add a note to what the prompt says; on the on-call screen write one to whoever takes over.
     Note,
     /// A character typed into a prompt.
     Type(char),

@@ -113,7 +113,8 @@ impl Scope {
     const fn of(mode: &Mode) -> Self {
         match mode {
             Mode::Normal | Mode::Help(_) => Self::Screens,
-            Mode::Confirm(_) => Self::Prompt,
+            Mode::Handing(handing) if handing.is_typing() => Self::Typing,
+            Mode::Confirm(_) | Mode::Handing(_) => Self::Prompt,
             Mode::Filter(_) | Mode::Note(..) | Mode::Name(..) => Self::Typing,
         }
     }
@@ -175,9 +176,11 @@ impl Default for Keymap {
             line(Screens, &[c('1')], Action::Go(Screen::Overview), "overview", ""),
             line(Screens, &[c('2')], Action::Go(Screen::Slos), "SLOs", ""),
             line(Screens, &[c('3')], Action::Go(Screen::Incidents), "incidents", ""),
+            line(Screens, &[c('5')], Action::Go(Screen::OnCall), "on-call", ""),
             line(Screens, &[c('0')], Action::Go(Screen::Sources), "sources", ""),
             line(Screens, &[c('a')], Action::Acknowledge, "acknowledge the selected", "acknowledge"),
             line(Screens, &[c('A')], Action::Unacknowledge, "give it back", "give back"),
+            line(Screens, &[c('n')], Action::Note, "on-call: note for the next", "handoff note"),
             line(Screens, &[k(Key::Enter), k(Key::Right)], Action::Open, "open what is selected", "open"),
             line(Screens, &[k(Key::Esc), k(Key::Left)], Action::Back, "back; clears the filter", "back"),
             line(Screens, &[k(Key::Tab), k(Key::BackTab)], Action::NextPane, "other pane", "pane"),

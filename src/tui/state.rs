@@ -16,6 +16,7 @@ use super::{
     Settings,
     answers::{self, Answers},
     filter::Filter,
+    handing::Handing,
     happenings::{self, Happening},
     keymap::Keymap,
     layout,
@@ -23,7 +24,7 @@ use super::{
     receipts::Receipts,
 };
 use crate::domain::{
-    Freshness, Incident, IncidentId, Origin, Question, Request, Severity, SloId, SloRow, Snapshot, SourceName, SourceRow, Text,
+    Freshness, Incident, IncidentId, Origin, Question, Request, Rota, Severity, SloId, SloRow, Snapshot, SourceName, SourceRow, Text,
 };
 
 /// How long the cursor must stay where it is for the detail beside the list to follow.
@@ -38,21 +39,28 @@ pub enum Screen {
     Slos,
     /// All open incidents.
     Incidents,
+    /// Who is on call.
+    OnCall,
     /// Sources, and how polling them goes.
     Sources,
 }
 
 impl Screen {
     /// All of them, in the order of the bar.
-    pub const ALL: [Self; 4] = [Self::Overview, Self::Slos, Self::Incidents, Self::Sources];
+    pub const ALL: [Self; 5] = [Self::Overview, Self::Slos, Self::Incidents, Self::OnCall, Self::Sources];
     /// Its key and name.
     pub const fn name(self) -> (char, &'static str) {
         match self {
             Self::Overview => ('1', "Overview"),
             Self::Slos => ('2', "SLOs"),
             Self::Incidents => ('3', "Incidents"),
+            Self::OnCall => ('5', "On-call"),
             Self::Sources => ('0', "Sources"),
         }
+    }
+    /// Whether it lists what can be opened, filtered and sorted.
+    pub const fn lists(self) -> bool {
+        matches!(self, Self::Overview | Self::Slos | Self::Incidents)
     }
 }
 
@@ -80,6 +88,8 @@ pub enum Mode {
     Note(Wish, Typed),
     /// The name of who acts is typed.
     Name(Wish, Typed),
+    /// A note to whoever takes over is typed, or its reading is to be confirmed.
+    Handing(Handing),
 }
 
 /// Text being typed.
@@ -236,6 +246,8 @@ pub struct Ui {
     pub incidents: List<IncidentId>,
     /// Sources.
     pub sources: List<SourceName>,
+    /// Rotas.
+    pub rotas: List<Text>,
     /// Which SLOs.
     pub slo_filter: Option<Filter>,
     /// Which incidents.
@@ -286,6 +298,7 @@ impl Ui {
             slos: List::default(),
             incidents: List::default(),
             sources: List::default(),
+            rotas: List::default(),
             slo_filter: None,
             incident_filter: None,
             slo_sort: Sort::Worst,
@@ -383,6 +396,7 @@ impl Ui {
         self.slos.refresh(self.slo_order(), |i| slo_id(&snapshot, i));
         self.incidents.refresh(self.incident_order(), |i| incident_id(&snapshot, i));
         self.sources.refresh(all(snapshot.sources.len()), |i| source_name(&snapshot, i));
+        self.rotas.refresh(all(snapshot.rotas.len()), |i| rota_name(&snapshot, i));
         self.fit();
     }
 
@@ -404,6 +418,7 @@ impl Ui {
         let overview = self.screen == Screen::Overview;
         self.slos.fit(layout::rows(if overview { panes.slos } else { list }, true));
         self.incidents.fit(layout::rows(if overview { panes.incidents } else { list }, !overview));
+        self.rotas.fit(usize::from(zones.body.height));
         self.sources.fit(layout::rows(layout::sources(zones.body, self.snapshot.sources.len()).0, true));
     }
 
@@ -452,6 +467,9 @@ impl Ui {
         if self.screen == Screen::Sources {
             return self.source().map(|s| Subject::Source(s.name.clone()));
         }
+        if self.screen == Screen::OnCall {
+            return None;
+        }
         if self.on_incidents() { self.incident().cloned().map(Subject::Incident) } else { self.slo().cloned().map(Subject::Slo) }
     }
 
@@ -466,6 +484,10 @@ impl Ui {
     /// The selected source.
     pub fn source(&self) -> Option<&SourceRow> {
         self.snapshot.sources.get(self.sources.source_index()?)
+    }
+    /// The selected rota.
+    pub fn rota(&self) -> Option<&Arc<Rota>> {
+        self.snapshot.rotas.get(self.rotas.source_index()?)
     }
     /// The incident that an act would be on: that under the cursor, or that of the SLO under the cursor.
     pub fn actionable(&self) -> Option<Arc<Incident>> {
@@ -540,6 +562,11 @@ pub(super) fn incident_id(snapshot: &Snapshot, i: u32) -> Option<&IncidentId> {
 /// The name of the source at a place of the snapshot.
 pub(super) fn source_name(snapshot: &Snapshot, i: u32) -> Option<&SourceName> {
     snapshot.sources.get(i as usize).map(|r| &r.name)
+}
+
+/// The name of the rota at a place of the snapshot.
+pub(super) fn rota_name(snapshot: &Snapshot, i: u32) -> Option<&Text> {
+    snapshot.rotas.get(i as usize).map(|r| &r.name)
 }
 
 fn all(len: usize) -> Vec<u32> {

@@ -7,7 +7,8 @@ use chrono::{DateTime, Utc};
 use super::{
     action::Action,
     filter::Filter,
-    state::{Detail, Mode, Pane, Screen, Subject, Taking, Typed, Ui, Wish, incident_id, slo_id, source_name},
+    handing,
+    state::{Detail, Mode, Pane, Screen, Subject, Taking, Typed, Ui, Wish, incident_id, rota_name, slo_id, source_name},
 };
 use crate::domain::{Act, Actor, Incident, Question, Request, Status, Text, Verb};
 
@@ -32,6 +33,7 @@ pub fn update(ui: &mut Ui, action: &Action, now: DateTime<Utc>) -> Vec<Request> 
             Vec::new()
         }
         Mode::Name(wish, typed) => name(ui, wish, typed, action, now),
+        Mode::Handing(handing) => handing::update(ui, handing, action, now),
     }
 }
 
@@ -47,12 +49,14 @@ fn normal(ui: &mut Ui, action: &Action, now: DateTime<Utc>) -> Vec<Request> {
         Action::NextPane if ui.screen == Screen::Overview => {
             ui.pane = if ui.pane == Pane::Slos { Pane::Incidents } else { Pane::Slos };
         }
-        Action::Filter if ui.screen != Screen::Sources && ui.detail.is_none() => {
+        Action::Filter if ui.screen.lists() && ui.detail.is_none() => {
             let before = if ui.on_incidents() { ui.incident_filter.clone() } else { ui.slo_filter.clone() };
             let text = before.as_ref().map(|f| f.text().to_owned()).unwrap_or_default();
             ui.mode = Mode::Filter(Typed { text, problem: None, before });
         }
-        Action::Sort if ui.screen != Screen::Sources && ui.detail.is_none() => sort(ui),
+        Action::Sort if ui.screen.lists() && ui.detail.is_none() => sort(ui),
+        Action::Acknowledge if ui.screen == Screen::OnCall => handing::read(ui, now),
+        Action::Note if ui.screen == Screen::OnCall => handing::write(ui, now),
         Action::Acknowledge => ask(ui, Taking::Take, now),
         Action::Unacknowledge => ask(ui, Taking::GiveBack, now),
         Action::Copy => copy(ui, now),
@@ -88,6 +92,7 @@ fn go(ui: &mut Ui, screen: Screen) {
 fn page(ui: &Ui) -> i64 {
     let rows = match ui.screen {
         Screen::Sources => ui.sources.rows(),
+        Screen::OnCall => ui.rotas.rows(),
         _ if ui.on_incidents() => ui.incidents.rows(),
         _ => ui.slos.rows(),
     };
@@ -108,6 +113,7 @@ fn step(ui: &mut Ui, by: i64, now: DateTime<Utc>) {
     let to = |at: usize| usize::try_from(i64::try_from(at).unwrap_or(0).saturating_add(by).max(0)).unwrap_or(0);
     match ui.screen {
         Screen::Sources => ui.sources.choose(to(ui.sources.at()), |i| source_name(&snapshot, i)),
+        Screen::OnCall => ui.rotas.choose(to(ui.rotas.at()), |i| rota_name(&snapshot, i)),
         _ if ui.on_incidents() => ui.incidents.choose(to(ui.incidents.at()), |i| incident_id(&snapshot, i)),
         _ => ui.slos.choose(to(ui.slos.at()), |i| slo_id(&snapshot, i)),
     }
@@ -133,6 +139,7 @@ fn first(ui: &mut Ui) {
     let snapshot = ui.snapshot.clone();
     match ui.screen {
         Screen::Sources => ui.sources.rest(|i| source_name(&snapshot, i)),
+        Screen::OnCall => ui.rotas.rest(|i| rota_name(&snapshot, i)),
         _ if ui.on_incidents() => ui.incidents.rest(|i| incident_id(&snapshot, i)),
         _ => ui.slos.rest(|i| slo_id(&snapshot, i)),
     }
@@ -162,7 +169,7 @@ fn back(ui: &mut Ui) {
     if let Some(detail) = ui.detail.take() {
         ui.screen = detail.from;
         ui.fit();
-    } else if ui.screen == Screen::Sources {
+    } else if !ui.screen.lists() {
         first(ui);
     } else if filter_of(ui).take().is_some() {
         ui.reorder();
@@ -308,7 +315,8 @@ fn still_open(ui: &Ui, incident: &Arc<Incident>) -> bool {
     ui.snapshot.incidents.iter().any(|i| i.id == incident.id && i.status != Status::Resolved)
 }
 
-fn edit(typed: &mut Typed, action: &Action) {
+/// Change what is typed.
+pub(super) fn edit(typed: &mut Typed, action: &Action) {
     match action {
         Action::Type(c) => typed.text.extend(Some(*c).filter(|c| !c.is_control())),
         Action::Paste(text) => typed.text.push_str(Text::clean(&text.replace(['\n', '\r', '\t'], " ")).as_str()),

@@ -5,10 +5,13 @@
 
 use std::fmt::Write as _;
 
+use chrono::{DateTime, Utc};
+
 use super::{
     super::{
         Settings,
         action::Action,
+        handing::{self, Handing, Step},
         keymap::{Binding, Scope},
         receipts::short,
         state::{Mode, Screen, Subject, Taking, Typed, Ui, Wish},
@@ -28,7 +31,24 @@ pub fn footer(canvas: &mut Canvas<'_>, view: View<'_>) {
         Mode::Note(_, typed) => typing(canvas, "note: ", typed, "enter done   esc leave it"),
         Mode::Name(_, typed) => typing(canvas, "who acts (unverified): ", typed, "enter acknowledge   esc leave"),
         Mode::Filter(typed) => typing(canvas, "/", typed, "enter keep   esc leave"),
+        Mode::Handing(handing) => handed(canvas, handing, view),
         Mode::Normal | Mode::Help(_) => line(canvas, view),
+    }
+}
+
+/// A note to whoever takes over: its words, whether it was read, or who acts.
+fn handed(canvas: &mut Canvas<'_>, handing: &Handing, view: View<'_>) {
+    match &handing.step {
+        Step::Write(typed) => {
+            let to = handing.to.as_ref().map_or("whoever is next", |to| to.as_str());
+            typing(canvas, &format!("note for {to}, {}: ", view.when(handing.handoff, false)), typed, "enter leave it there   esc drop it");
+        }
+        Step::Read(note) => {
+            let sentence = format!("{}'s note of {} is read: write that down, it goes from the top", note.by, handing.rota);
+            let keys = confirm_keys(view.ui).into_iter().filter(|(_, what)| *what != "note").collect::<Vec<_>>();
+            prompt(canvas, &sentence, &keys);
+        }
+        Step::Name(_, typed) => typing(canvas, "who acts (unverified): ", typed, "enter do it   esc leave"),
     }
 }
 
@@ -42,22 +62,24 @@ fn line(canvas: &mut Canvas<'_>, view: View<'_>) {
         canvas.text(1, y, w.saturating_sub(2), Role::Emphasis, &notice.text);
         return;
     }
-    let keys = keys_of_the_moment(view.ui);
+    let keys = keys_of_the_moment(view.ui, view.now);
     pairs(canvas, 1, y, keys.iter().map(|b| (b.chords.first().map(ToString::to_string).unwrap_or_default(), b.footer)));
 }
 
 /// At most eight keys, none of which does nothing.
-fn keys_of_the_moment(ui: &Ui) -> Vec<&Binding> {
+fn keys_of_the_moment(ui: &Ui, now: DateTime<Utc>) -> Vec<&Binding> {
     let bindings = ui.keymap.bindings().iter();
-    bindings.filter(|b| b.scope == Scope::Screens && !b.footer.is_empty() && does_something(ui, &b.action)).take(8).collect()
+    bindings.filter(|b| b.scope == Scope::Screens && !b.footer.is_empty() && does_something(ui, &b.action, now)).take(8).collect()
 }
 
-fn does_something(ui: &Ui, action: &Action) -> bool {
-    let in_list = ui.detail.is_none() && ui.screen != Screen::Sources;
+fn does_something(ui: &Ui, action: &Action, now: DateTime<Utc>) -> bool {
+    let in_list = ui.detail.is_none() && ui.screen.lists();
     if matches!(ui.mode, Mode::Help(_)) {
         return matches!(action, Action::Back);
     }
     match action {
+        Action::Acknowledge if ui.screen == Screen::OnCall => ui.acting_is_off().is_none() && handing::readable(ui, now).is_some(),
+        Action::Note => ui.screen == Screen::OnCall && ui.acting_is_off().is_none() && handing::writable(ui, now).is_some(),
         Action::Acknowledge => ui.acting_is_off().is_none() && ui.actionable().is_some_and(|i| i.ack.is_none()),
         Action::Unacknowledge => ui.acting_is_off().is_none() && ui.actionable().is_some_and(|i| i.ack.is_some()),
         Action::Back => {
