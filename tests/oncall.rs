@@ -222,3 +222,24 @@ fn a_note_waits_for_the_incoming() {
     assert_eq!((read.code, read.out.as_str()), (0, "maya (unverified): canary at 10 %␛[2J\n"), "{}", read.talk);
     assert_eq!(home.run(&["oncall", "read", "--rotation", "payments"]).code, 1, "once is enough");
 }
+
+#[test]
+fn check_warns_of_gaps_and_double_cover_of_the_next_ninety_days() {
+    let home = rotations();
+    let said = home.run(&["check"]);
+    assert_eq!(said.code, 0, "a warning is no mistake: {}", said.out);
+    let warnings: Vec<_> = said.out.lines().filter(|line| line.starts_with("warning: ")).collect();
+    assert_eq!(warnings.len(), 4, "{}", said.out);
+    assert!(warnings[..3].iter().all(|w| w.starts_with("warning: data: nobody is primary from ")), "{}", said.out);
+    // Twelve or thirteen Fridays.
+    let rest = warnings[3];
+    assert!(rest.starts_with("warning: data: 9 more gaps in 90 days") || rest.starts_with("warning: data: 10 more gaps"), "{rest}");
+    for _ in 0..2 {
+        let add = ["oncall", "override", "add", "--rotation", "always", "--from", "+1h", "--to", "+2h", "--who"];
+        for who in ["ana", "jon"] {
+            assert_eq!(home.run(&[add.as_slice(), &[who]].concat()).code, 0);
+        }
+    }
+    let said = home.run(&["check"]);
+    assert!(said.out.contains("warning: always: jon and ana are both primary from "), "{}", said.out);
+}

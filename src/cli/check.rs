@@ -3,15 +3,17 @@
 use std::fmt::Write as _;
 
 use anyhow::Result;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
     args::Common,
+    oncall::{double_words, gap_words},
     run::{Code, block_on, mistakes, print},
     setup,
 };
 use crate::{
     config::Loaded,
-    domain::{Freshness, Snapshot, SourceName, State},
+    domain::{Effect, Freshness, Interval, Override, ROTATION_PREFIX, Rotation, Seat, Snapshot, SourceName, State, Text, What},
     engine::{self, Setup},
     sources::{Finding, registry::Row},
     store,
@@ -36,6 +38,7 @@ pub fn check(common: &Common, live: bool) -> Result<Code> {
         print(&format!("error: {wrong}\n"))?;
     }
     print(&found(&loaded))?;
+    print(&cover(&loaded, common, Utc::now()))?;
     if !live {
         return Ok(if modes.is_empty() { Code::Yes } else { Code::No });
     }
@@ -65,8 +68,53 @@ fn found(loaded: &Loaded<Row>) -> String {
     row(&mut out, "sources", loaded.sources.iter().map(|r| format!("{} ({})", r.plan.name, r.plan.kind)).collect());
     row(&mut out, "slos", config.definitions.iter().map(|d| format!("{} {} over {}", d.id, d.objective, d.period)).collect());
     row(&mut out, "services", config.services.keys().map(ToString::to_string).collect());
+    row(&mut out, "rotations", config.rotations.iter().map(|r| r.name().to_string()).collect());
     row(&mut out, "people", config.people.iter().map(|p| p.name.to_string()).collect());
     out
+}
+
+/// How far ahead cover is looked at.
+const COVER: TimeDelta = TimeDelta::days(90);
+/// How many faults of one rotation are named one by one.
+const NAMED: usize = 3;
+
+/// Warnings: times of the next ninety days in which a rotation of the configuration, with the overrides of the journal, leaves nobody
+/// with the pager, or two.
+fn cover(loaded: &Loaded<Row>, common: &Common, now: DateTime<Utc>) -> String {
+    let logs = overrides(loaded, common);
+    let mut out = String::new();
+    for rotation in &loaded.config.rotations {
+        let made = logs.iter().filter(|(name, _)| name == rotation.name()).map(|(_, over)| over.clone());
+        let Ok(rotation) = Rotation::clone(rotation).with(made) else { continue };
+        let (between, zone) = (Interval { from: now, to: now + COVER }, loaded.config.cockpit.time_zone);
+        let gaps = rotation.gaps(Seat::Primary, between);
+        let double = rotation.double_cover(between);
+        some(&mut out, rotation.name(), "gaps", gaps.iter().map(|gap| gap_words(gap, zone)));
+        some(&mut out, rotation.name(), "times of double cover", double.iter().map(|d| double_words(d, zone)));
+    }
+    out
+}
+
+/// The first few of `all` as warnings, and how many more there are.
+fn some(out: &mut String, rotation: &Text, what: &str, all: impl ExactSizeIterator<Item = String>) {
+    let more = all.len().saturating_sub(NAMED);
+    for one in all.take(NAMED) {
+        let _ = writeln!(out, "warning: {one}");
+    }
+    if more > 0 {
+        let _ = writeln!(out, "warning: {rotation}: {more} more {what} in 90 days; `burnwatch oncall --rotation {rotation} --until +90d`");
+    }
+}
+
+/// The overrides that the journal holds, if there is one.
+fn overrides(loaded: &Loaded<Row>, common: &Common) -> Vec<(Text, Override)> {
+    let folder = setup::store_folder(loaded, common);
+    let entries = store::Store::open_read_only(&folder).and_then(|s| s.threads_before(ROTATION_PREFIX, u64::MAX >> 1));
+    let made = entries.unwrap_or_default().into_iter().filter_map(|entry| match entry.what {
+        What::Asked { effect: Effect::Override { rotation, over, .. } } => Some((rotation, over)),
+        _ => None,
+    });
+    made.collect()
 }
 
 /// What each source says of our credentials and of those who act.
@@ -96,7 +144,11 @@ fn lively(setup: &Setup, snapshot: &Snapshot) -> String {
                 let calls = snapshot.on_call.get(&source.name).map_or(0, |list| list.len());
                 format!("answered{took}: {open} open incidents, {calls} turns on call")
             }
-            (None, "scrape" | "ical") => format!("answered{took}"),
+            (None, "ical") => {
+                let shifts = snapshot.duties.get(&source.name).map_or(0, |d| d.duties.len());
+                format!("answered{took}: {shifts} shifts from 30 days back to 14 ahead")
+            }
+            (None, "scrape") => format!("answered{took}"),
             (None, _) => format!("answered{took}: {slos} SLOs"),
         };
         let _ = writeln!(out, "  {:<12} {what}", source.name.as_str());

@@ -82,7 +82,7 @@ struct Room<'a> {
     snapshot: &'a Snapshot,
     incident: &'a Incident,
     happened: Vec<Passage>,
-    on_call: Vec<&'a OnCallEntry>,
+    on_call: Vec<OnCallEntry>,
 }
 
 impl<'a> Room<'a> {
@@ -104,7 +104,7 @@ impl<'a> Room<'a> {
             "version": VERSION,
             "at": stamp(self.snapshot.at),
             "annotations": annotations,
-            "on_call": self.on_call.iter().map(|e| turn(e)).collect::<Vec<_>>(),
+            "on_call": self.on_call.iter().map(turn).collect::<Vec<_>>(),
             "first_response_s": after(taken_at(self.incident, &self.happened)),
             "resolution_s": after(over_at(self.incident, &self.happened)),
             "response_30d": {"acknowledge": mean(response.acknowledge), "resolve": mean(response.resolve)},
@@ -135,7 +135,7 @@ impl<'a> Room<'a> {
         line("since", i.since.map_or_else(|| "not known".to_owned(), ago));
         line("service", i.service.as_ref().map(ToString::to_string).unwrap_or_default());
         line("sources", i.sources.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
-        let turn = |e: &&OnCallEntry| format!("{} ({})", e.who, e.seat());
+        let turn = |e: &OnCallEntry| format!("{} ({})", e.who, e.seat());
         line(
             "on call",
             if self.on_call.is_empty() { "not known".to_owned() } else { self.on_call.iter().map(turn).collect::<Vec<_>>().join(", ") },

@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Incident, Service, Snapshot, SourceName, Text};
+use super::{Held, Incident, Place, Rota, Seat, Service, Shift, Snapshot, SourceName, Text};
 
 /// One person's stretch on call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,8 +47,9 @@ impl OnCallEntry {
 }
 
 /// Whose turn it is for an incident at `at`, first those who are called first: by the escalation that the incident follows where it is
-/// paged, else by the `rotation` of its service. Empty if neither is known, or nobody has it.
-pub fn on_call_for<'a>(snapshot: &'a Snapshot, incident: &Incident, service: Option<&Service>, at: DateTime<Utc>) -> Vec<&'a OnCallEntry> {
+/// paged, else by the `rotation` of its service, a rota of the config where no paging service tells it. Empty if neither is known, or
+/// nobody has it.
+pub fn on_call_for(snapshot: &Snapshot, incident: &Incident, service: Option<&Service>, at: DateTime<Utc>) -> Vec<OnCallEntry> {
     let paged = incident.paged().and_then(|(source, id)| {
         let kept = snapshot.paged.get(source)?.iter().find(|p| p.id == id)?;
         Some((source, kept.policy.as_ref()?))
@@ -60,9 +61,40 @@ pub fn on_call_for<'a>(snapshot: &'a Snapshot, incident: &Incident, service: Opt
         (None, Some(name)) => entry.schedule.as_ref() == Some(name) || entry.policy.as_ref() == Some(name),
         (None, None) => false,
     };
-    let mut found: Vec<_> = all.filter(|(source, e)| e.holds_at(at) && serves(source, e)).map(|(_, e)| e).collect();
+    let mut found: Vec<_> = all.filter(|(source, e)| e.holds_at(at) && serves(source, e)).map(|(_, e)| e.clone()).collect();
+    if found.is_empty()
+        && let Some(rota) = rotation.and_then(|name| snapshot.rota(name))
+    {
+        found = of_rota(rota, at);
+    }
     found.sort_by_key(|e| e.level);
     found
+}
+
+/// Who holds the places of a rota, as turns.
+fn of_rota(rota: &Rota, at: DateTime<Utc>) -> Vec<OnCallEntry> {
+    let level = |place: Place| match place {
+        Place::Seat(Seat::Primary) => Some(1),
+        Place::Seat(Seat::Secondary) => Some(2),
+        // A mentor rides along, and is called by nobody.
+        Place::Seat(Seat::Mentor) => None,
+        Place::Level(level) => Some(level),
+    };
+    let turn = |level: u32, shift: Shift| OnCallEntry {
+        who: shift.who,
+        email: None,
+        level,
+        schedule: Some(rota.name.clone()),
+        policy: None,
+        from: Some(shift.from),
+        until: shift.to,
+    };
+    let levels = rota.places().into_iter().filter_map(|place| Some((level(place)?, place)));
+    let held = levels.filter_map(|(level, place)| match rota.held(place, at) {
+        Held::By(shifts) => Some(shifts.into_iter().map(move |shift| turn(level, shift))),
+        Held::Nobody(_) | Held::Unknown => None,
+    });
+    held.flatten().collect()
 }
 
 #[cfg(test)]

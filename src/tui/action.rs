@@ -65,7 +65,7 @@ pub enum Action {
     Redraw,
     /// Do what the prompt says.
     Accept,
-    /// Write a note: on what is selected; at a prompt, along with what it says.
+    /// Write a note: on what is selected; at a prompt, along with what it says; on the on-call screen, to whoever takes over.
     Note,
     /// A character typed into a prompt.
     Type(char),

@@ -6,11 +6,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Depth, Glyphs, Settings, Theme};
 use crate::domain::{
-    Ack, ActId, Actor, Alerts, Book, BurnRate, Call, Calls, Cell, Chronicle, Definition, Delivery, Effect, Entry, Episode, EventCounts,
-    Fault, FaultClass, Figure, FiringAlert, Freshness, Grade, Group, History, Incident, IncidentId, LabelMatcher, Labels, Layer, LeaseView,
-    Link, Log, Mean, Moment, Objective, OnCallEntry, Origin, Outcome, PagedIncident, Person, Response, Rota, Rotation, RuleState, Seat,
-    Selector, Service, Severity, Side, Silence, Sli, SloId, SloRow, Snapshot, SourceName, SourceRow, State, Status, StoreState, Target,
-    Text, Untrusted, Verdict, What, Window, burn_rate, workbook,
+    Ack, ActId, Actor, Alerts, Book, BurnRate, Call, Calls, Cell, Chronicle, Cover, Definition, Delivery, Effect, Entry, Episode,
+    EventCounts, Fault, FaultClass, Figure, FiringAlert, Freshness, Grade, Group, HandoffNote, History, Incident, IncidentId, Interval,
+    LabelMatcher, Labels, Layer, LeaseView, Link, Log, Mean, Moment, Objective, OnCallEntry, Origin, Outcome, Override, PagedIncident,
+    Person, Place, Response, Rota, Rotation, RuleState, Seat, Selector, Service, Severity, Shift, Side, Silence, Sli, SloId, SloRow,
+    Snapshot, SourceName, SourceRow, State, Status, StoreState, Target, Text, Told, Untrusted, Verdict, What, Window, burn_rate, workbook,
 };
 
 /// The time on every screen: Thursday, 14:32:08 in Berlin.
@@ -532,6 +532,50 @@ fn moments() -> Vec<Moment> {
         moment(5, "annotate", "Ines", "support knows; two customers have called"),
         moment(4, "notify", "Tom Okafor", "Notified by phone call"),
     ]
+}
+
+/// As in [`burning`], and maya has left a note to jon, and somebody takes a day over.
+pub fn handed_over() -> Snapshot {
+    let mut snapshot = burning();
+    let payments = Arc::make_mut(&mut snapshot.rotas[0]);
+    let at = |text: &str| text.parse().unwrap();
+    if let Book::Own(rotation) = &payments.book {
+        let during = Interval { from: at("2026-11-21T08:00:00Z"), to: at("2026-11-22T20:00:00Z") };
+        let over = Override { who: "ana".into(), seat: Seat::Primary, during };
+        payments.book = Book::Own(Arc::new(Rotation::clone(rotation).with([over]).unwrap()));
+    }
+    *payments = payments.clone().standing(&calls(), now());
+    let words = "canary of v42 is at 10 % and waits for the checkout fix; finance was promised a figure by Friday noon; \
+                 the 02:00 page of the mailer is known and harmless, see the runbook";
+    let by = Actor { name: "maya".into(), verified: true };
+    payments.notes = vec![HandoffNote { at: at("2026-11-19T17:00:00Z"), note: words.into(), by, written: ago(20), read: None }];
+    snapshot
+}
+
+/// One rota of a calendar that has not answered, one of a paging service that tells two people at once and has gone silent.
+pub fn untold() -> Snapshot {
+    let mut snapshot = burning();
+    let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
+    let silent = Told { sources: vec!["rota".into()], ..Told::default() };
+    let shift = |who: &str, from: &str, to: &str| Shift {
+        rotation: "web".into(),
+        seat: Seat::Primary,
+        who: who.into(),
+        cover: Cover::Turn,
+        from: at(from),
+        to: Some(at(to)),
+    };
+    let shifts = vec![
+        shift("maya", "2026-11-17T08:00:00Z", "2026-11-20T08:00:00Z"),
+        shift("tom", "2026-11-19T08:00:00Z", "2026-11-21T08:00:00Z"),
+        shift("zoe", "2026-11-22T08:00:00Z", "2026-12-24T08:00:00Z"),
+    ];
+    let known = Some(Interval { from: ago(9), to: at("2026-11-28T08:00:00Z") });
+    let paged = Told { sources: vec!["pd".into()], known, shifts: [(Place::PRIMARY, shifts)].into_iter().collect() };
+    let rota = |name: &str, told| Rota::new(name.into(), chrono_tz::Europe::Berlin, Book::Told(told)).standing(&Calls::default(), now());
+    let rotas = [rota("search", silent), rota("web", paged)];
+    snapshot.rotas = rotas.into_iter().map(|rota| Arc::new(Rota { stale: true, ..rota })).collect();
+    snapshot
 }
 
 /// Nothing burns.

@@ -106,7 +106,7 @@ fn of_entry(entry: &Entry) -> Option<Happening> {
             ("escalate", Role::Text, format!("{who} handed {title} to {name}"))
         }
         What::Asked { effect: Effect::Override { over, .. } } => {
-            ("override", Role::Text, format!("{who:#}: {} is {} of {title}", over.who, over.seat))
+            ("cover", Role::Text, format!("{who:#}: {} is {} of {title}", over.who, over.seat))
         }
         What::Asked { effect: Effect::HandoffNote { note, .. } } => ("handoff", Role::Text, format!("{who:#} on {title}: “{note}”")),
         What::Asked { effect: Effect::HandoffRead { .. } } => ("read", Role::Text, format!("{who:#} read the note of {title}")),

@@ -116,7 +116,8 @@ impl Scope {
     const fn of(mode: &Mode) -> Self {
         match mode {
             Mode::Normal | Mode::Help(_) => Self::Screens,
-            Mode::Confirm(_) | Mode::Deeds(_) => Self::Prompt,
+            Mode::Handing(handing) if handing.is_typing() => Self::Typing,
+            Mode::Confirm(_) | Mode::Deeds(_) | Mode::Handing(_) => Self::Prompt,
             Mode::Silence(_) => Self::Editor,
             Mode::Filter(_)
             | Mode::Note(..)
@@ -186,6 +187,7 @@ impl Default for Keymap {
             line(Screens, &[c('1')], Action::Go(Screen::Overview), "overview", ""),
             line(Screens, &[c('2')], Action::Go(Screen::Slos), "SLOs", ""),
             line(Screens, &[c('3')], Action::Go(Screen::Incidents), "incidents", ""),
+            line(Screens, &[c('5')], Action::Go(Screen::OnCall), "on-call", ""),
             line(Screens, &[c('0')], Action::Go(Screen::Sources), "sources", ""),
             line(Screens, &[c('a')], Action::Acknowledge, "acknowledge, take over", "acknowledge"),
             line(Screens, &[c('A')], Action::Unacknowledge, "give it back", "give back"),
@@ -193,7 +195,7 @@ impl Default for Keymap {
             line(Screens, &[c('x')], Action::Expire, "expire a silence (board)", "expire"),
             line(Screens, &[c('m')], Action::Mark, "mark the row, or not", "mark"),
             line(Screens, &[c('M')], Action::MarkAll, "mark all rows, or none", ""),
-            line(Screens, &[c('n')], Action::Note, "write a note on it", "note"),
+            line(Screens, &[c('n')], Action::Note, "note (on-call: handoff)", "note"),
             line(Screens, &[c('X')], Action::Resolve, "resolve it (PagerDuty)", "resolve"),
             line(Screens, &[c('Z')], Action::Snooze, "snooze it (PagerDuty)", "snooze"),
             line(Screens, &[c('E')], Action::Escalate, "escalate it (PagerDuty)", "escalate"),

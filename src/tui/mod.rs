@@ -27,6 +27,7 @@ mod filter;
 pub(crate) mod fixture;
 mod frames;
 mod glyphs;
+mod handing;
 mod happenings;
 mod input;
 mod keymap;

@@ -18,6 +18,7 @@ use super::{
     deeds::Deeds,
     draft::{Draft, Field},
     filter::Filter,
+    handing::Handing,
     happenings::{self, Happening},
     keymap::Keymap,
     layout,
@@ -26,7 +27,7 @@ use super::{
     widgets::figures::Age,
 };
 use crate::domain::{
-    Actor, Escalation, Freshness, Hold, Incident, IncidentId, Lapsing, Origin, Question, Request, Severity, SloId, SloRow, Snapshot,
+    Actor, Escalation, Freshness, Hold, Incident, IncidentId, Lapsing, Origin, Question, Request, Rota, Severity, SloId, SloRow, Snapshot,
     SourceName, SourceRow, Status, Text, Verb, WARNING, Window, board, lapsing,
 };
 
@@ -51,6 +52,8 @@ pub enum Screen {
     Slos,
     /// All open incidents.
     Incidents,
+    /// Who is on call.
+    OnCall,
     /// Sources, and how polling them goes.
     Sources,
     /// Acknowledgements and silences: a view of the incidents, with no number of its own.
@@ -59,13 +62,14 @@ pub enum Screen {
 
 impl Screen {
     /// Those with a number, in the order of the bar.
-    pub const ALL: [Self; 4] = [Self::Overview, Self::Slos, Self::Incidents, Self::Sources];
+    pub const ALL: [Self; 5] = [Self::Overview, Self::Slos, Self::Incidents, Self::OnCall, Self::Sources];
     /// Its key and name.
     pub const fn name(self) -> (char, &'static str) {
         match self {
             Self::Overview => ('1', "Overview"),
             Self::Slos => ('2', "SLOs"),
             Self::Incidents => ('3', "Incidents"),
+            Self::OnCall => ('5', "On-call"),
             Self::Sources => ('0', "Sources"),
             Self::Board => ('b', "Board"),
         }
@@ -76,6 +80,10 @@ impl Screen {
             Self::Board => Self::Incidents,
             screen => screen,
         }
+    }
+    /// Whether it lists what can be opened, filtered and sorted.
+    pub const fn lists(self) -> bool {
+        matches!(self, Self::Overview | Self::Slos | Self::Incidents)
     }
 }
 
@@ -117,6 +125,8 @@ pub enum Mode {
     Length(Arc<Incident>, Typed),
     /// To whom it is to be handed is typed.
     Whom(Arc<Incident>, Typed),
+    /// A note to whoever takes over is typed, or its reading is to be confirmed.
+    Handing(Handing),
 }
 
 /// Text being typed.
@@ -332,6 +342,8 @@ pub struct Ui {
     pub marked_holds: HashSet<Text>,
     /// Acknowledgements about to lapse, the next one first.
     pub lapsing: Vec<Lapsing>,
+    /// Rotas.
+    pub rotas: List<Text>,
     /// Which SLOs.
     pub slo_filter: Option<Filter>,
     /// Which incidents.
@@ -397,6 +409,7 @@ impl Ui {
             marked: HashSet::new(),
             marked_holds: HashSet::new(),
             lapsing: Vec::new(),
+            rotas: List::default(),
             slo_filter: None,
             incident_filter: None,
             slo_sort: Sort::Worst,
@@ -540,6 +553,7 @@ impl Ui {
         self.incidents.refresh(self.incident_order(), |i| incident_id(&snapshot, i));
         self.sources.refresh(all(snapshot.sources.len()), |i| source_name(&snapshot, i));
         self.holds.refresh(all(self.board.len()), |i| hold_key(&self.board, i));
+        self.rotas.refresh(all(snapshot.rotas.len()), |i| rota_name(&snapshot, i));
         self.fit();
     }
 
@@ -562,6 +576,7 @@ impl Ui {
         self.slos.fit(layout::rows(if overview { panes.slos } else { list }, true));
         self.incidents.fit(layout::rows(if overview { panes.incidents } else { list }, !overview));
         self.holds.fit(layout::rows(list, true));
+        self.rotas.fit(usize::from(zones.body.height));
         self.sources.fit(layout::rows(layout::sources(zones.body, self.snapshot.sources.len()).0, true));
     }
 
@@ -613,6 +628,9 @@ impl Ui {
         if self.screen == Screen::Board {
             return self.hold().cloned().map(|h| Subject::Hold(Box::new(h)));
         }
+        if self.screen == Screen::OnCall {
+            return None;
+        }
         if self.on_incidents() { self.incident().cloned().map(Subject::Incident) } else { self.slo().cloned().map(Subject::Slo) }
     }
 
@@ -649,6 +667,10 @@ impl Ui {
             return Vec::new();
         }
         self.snapshot.incidents.iter().filter(|i| self.marked.contains(&i.id)).cloned().collect()
+    }
+    /// The selected rota.
+    pub fn rota(&self) -> Option<&Arc<Rota>> {
+        self.snapshot.rotas.get(self.rotas.source_index()?)
     }
     /// The incident that an act would be on: that under the cursor, or that of the SLO under the cursor.
     pub fn actionable(&self) -> Option<Arc<Incident>> {
@@ -765,6 +787,11 @@ pub(super) fn source_name(snapshot: &Snapshot, i: u32) -> Option<&SourceName> {
 /// The key of a row of the board.
 pub(super) fn hold_key(board: &[Hold], i: u32) -> Option<&Text> {
     board.get(i as usize).map(|h| &h.key)
+}
+
+/// The name of the rota at a place of the snapshot.
+pub(super) fn rota_name(snapshot: &Snapshot, i: u32) -> Option<&Text> {
+    snapshot.rotas.get(i as usize).map(|r| &r.name)
 }
 
 fn all(len: usize) -> Vec<u32> {

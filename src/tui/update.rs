@@ -9,7 +9,8 @@ use super::{
     asking::{self, Wanted},
     deeds, draft,
     filter::Filter,
-    state::{Detail, Mode, Pane, Screen, Subject, Taking, Typed, Ui, Wish, hold_key, incident_id, slo_id, source_name},
+    handing,
+    state::{Detail, Mode, Pane, Screen, Subject, Taking, Typed, Ui, Wish, hold_key, incident_id, rota_name, slo_id, source_name},
 };
 use crate::domain::{Act, Actor, Delivery, Incident, Question, Request, Status, Text};
 
@@ -48,6 +49,7 @@ pub fn update(ui: &mut Ui, action: &Action, now: DateTime<Utc>) -> Vec<Request> 
             draft::field(ui, open, field, typed, action);
             Vec::new()
         }
+        Mode::Handing(handing) => handing::update(ui, handing, action, now),
         Mode::Length(incident, typed) => {
             ask_more(ui, incident, typed, action, asking::length, Mode::Length);
             Vec::new()
@@ -96,6 +98,8 @@ fn normal(ui: &mut Ui, action: &Action, now: DateTime<Utc>) -> Vec<Request> {
             let text = before.as_ref().map(|f| f.text().to_owned()).unwrap_or_default();
             ui.mode = Mode::Filter(Typed { text, problem: None, before });
         }
+        Action::Acknowledge if ui.screen == Screen::OnCall => handing::read(ui, now),
+        Action::Note if ui.screen == Screen::OnCall => handing::write(ui, now),
         Action::Sort if in_filtered_list(ui) => sort(ui),
         // In an incident there is nothing to sort, and `s` is what the hand expects.
         Action::Sort if matches!(&ui.detail, Some(Detail { subject: Subject::Incident(_), .. })) => draft::begin(ui, now),
@@ -184,6 +188,7 @@ fn page(ui: &Ui) -> i64 {
     let rows = match ui.screen {
         Screen::Sources => ui.sources.rows(),
         Screen::Board => ui.holds.rows(),
+        Screen::OnCall => ui.rotas.rows(),
         _ if ui.on_incidents() => ui.incidents.rows(),
         _ => ui.slos.rows(),
     };
@@ -205,6 +210,7 @@ fn step(ui: &mut Ui, by: i64, now: DateTime<Utc>) {
     match ui.screen {
         Screen::Sources => ui.sources.choose(to(ui.sources.at()), |i| source_name(&snapshot, i)),
         Screen::Board => ui.holds.choose(to(ui.holds.at()), |i| hold_key(&ui.board, i)),
+        Screen::OnCall => ui.rotas.choose(to(ui.rotas.at()), |i| rota_name(&snapshot, i)),
         _ if ui.on_incidents() => ui.incidents.choose(to(ui.incidents.at()), |i| incident_id(&snapshot, i)),
         _ => ui.slos.choose(to(ui.slos.at()), |i| slo_id(&snapshot, i)),
     }
@@ -234,6 +240,7 @@ fn first(ui: &mut Ui) {
     match ui.screen {
         Screen::Sources => ui.sources.rest(|i| source_name(&snapshot, i)),
         Screen::Board => ui.holds.rest(|i| hold_key(&ui.board, i)),
+        Screen::OnCall => ui.rotas.rest(|i| rota_name(&snapshot, i)),
         _ if ui.on_incidents() => ui.incidents.rest(|i| incident_id(&snapshot, i)),
         _ => ui.slos.rest(|i| slo_id(&snapshot, i)),
     }
@@ -272,10 +279,10 @@ fn back(ui: &mut Ui) {
     if unmark(ui) {
         return;
     }
-    if ui.screen == Screen::Sources {
-        first(ui);
-    } else if ui.screen == Screen::Board {
+    if ui.screen == Screen::Board {
         go(ui, Screen::Incidents);
+    } else if !ui.screen.lists() {
+        first(ui);
     } else if filter_of(ui).take().is_some() {
         ui.reorder();
     } else {

@@ -173,12 +173,10 @@ impl Pty {
     /// Closes the terminal under the program.
     pub fn hang_up(&mut self) {
         self.shared.change(|seen| seen.closing = true);
-        // The thread may sit in a read that keeps the terminal open: something to read wakes it. It is not reading if it is stalled,
-        // and then the buffer may be full.
-        if let Some(mut slave) = self.slave.take()
-            && !self.shared.lock().stalled
-        {
-            let _ = slave.write_all(MARK);
+        // The thread may sit in a read that keeps the terminal open: something to read wakes it. If it is not reading any more the
+        // buffer may be full, so whoever writes may have to wait until there is no terminal.
+        if let Some(mut slave) = self.slave.take() {
+            std::thread::spawn(move || slave.write_all(MARK));
         }
         if let Some(reader) = self.reader.take() {
             let _ = reader.join();

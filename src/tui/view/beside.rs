@@ -78,7 +78,7 @@ fn on_call(canvas: &mut Canvas<'_>, y: u16, incident: &Incident, view: View<'_>)
         return y + 1;
     }
     let mut y = y;
-    let words: Vec<_> = turns.into_iter().map(|entry| turn(entry, view)).collect();
+    let words: Vec<_> = turns.iter().map(|entry| turn(entry, view)).collect();
     for line in wrap(&words.join(", "), w).iter().take(3) {
         canvas.text(VALUES, y, w, Role::Text, line);
         y += 1;
@@ -88,7 +88,9 @@ fn on_call(canvas: &mut Canvas<'_>, y: u16, incident: &Incident, view: View<'_>)
 
 /// `maya (19:02 there) until 18:00`, `secondary jon`
 fn turn(turn: &OnCallEntry, view: View<'_>) -> String {
-    let person = turn.email.as_ref().and_then(|email| person_of(&view.ui.settings.people, email));
+    let people = &view.ui.settings.people;
+    let named = || people.iter().find(|p| p.name == turn.who);
+    let person = turn.email.as_ref().and_then(|email| person_of(people, email)).or_else(named);
     let who = person.map_or(&turn.who, |p| &p.name);
     let seat = if turn.level <= 1 { String::new() } else { format!("{} ", turn.seat()) };
     let until = turn.until.map(|at| format!(" until {}", view.when(at, false))).unwrap_or_default();

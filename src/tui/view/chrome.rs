@@ -58,8 +58,9 @@ pub fn head(canvas: &mut Canvas<'_>, view: View<'_>) {
     let seconds = if settings.low_bandwidth { "" } else { &seconds };
     let width = cells(&zone) + u16::from(!zone.is_empty()) + cells(&clock) + cells(seconds);
     let gap = if w >= 100 { 4 } else { 2 };
-    let clock_at = w.saturating_sub(width + 1);
-    duty::head(canvas, at - tight, clock_at.saturating_sub(at - tight + gap), view);
+    // On a narrow line every cell counts: the clock then ends where the line does.
+    let clock_at = w.saturating_sub(width + 1 - u16::from(zone.is_empty()));
+    duty::head(canvas, at, clock_at.saturating_sub(at + gap), view);
     // The seconds are plain like the ages: what changes each second needs one ink.
     let at = canvas.text(clock_at, 0, width, Role::Emphasis, &clock);
     let at = canvas.text(at, 0, width, Role::Text, seconds);
@@ -206,7 +207,7 @@ fn next_words(answers: &Answers, view: View<'_>) -> (Option<Action>, String) {
     match &answers.incident {
         Some(worst) if here.as_ref().is_none_or(|i| i.id != worst.id) => match view.ui.screen {
             _ if view.ui.detail.is_some() => (Some(Action::Go(Screen::Overview)), "overview".to_owned()),
-            Screen::Sources | Screen::Board => (Some(Action::Go(Screen::Overview)), "overview".to_owned()),
+            screen if !screen.lists() => (Some(Action::Go(Screen::Overview)), "overview".to_owned()),
             _ => (Some(Action::First), "go to the worst".to_owned()),
         },
         Some(worst) if worst.ack.is_none() && view.ui.acting_is_off().is_none() => (Some(Action::Acknowledge), "acknowledge".to_owned()),

@@ -14,7 +14,7 @@ pub fn leading(view: View<'_>) -> Option<&Rota> {
     of_service.or_else(|| view.snapshot.rotas.first()).map(|rota| &**rota)
 }
 
-/// Who holds it in a few words, and how that is meant.
+/// Who holds it in a few words, `~` before what may be old, and how that is meant.
 pub fn holder(rota: &Rota, seat: &SeatRow) -> (String, Role) {
     match &seat.now {
         Held::By(shifts) => {
@@ -24,7 +24,8 @@ pub fn holder(rota: &Rota, seat: &SeatRow) -> (String, Role) {
                 (false, 1) => Role::Emphasis,
                 (false, _) => Role::Warning,
             };
-            (names.join("+"), role)
+            let mark = if rota.stale { "~" } else { "" };
+            (format!("{mark}{}", names.join("+")), role)
         }
         Held::Nobody(_) => ("nobody".to_owned(), Role::Critical),
         Held::Unknown => ("?".to_owned(), Role::Unknown),

@@ -14,6 +14,8 @@ mod figure;
 mod help;
 mod incident_detail;
 mod incidents;
+mod lanes;
+mod oncall;
 mod overview;
 mod prompt;
 mod slo_detail;
@@ -116,10 +118,11 @@ fn body(canvas: &mut Canvas<'_>, area: Rect, view: View<'_>) -> u16 {
         Screen::Overview => overview::draw(canvas, area, view),
         Screen::Slos => slos::draw(&mut canvas.piece(list), view, true),
         Screen::Incidents => incidents::screen(&mut canvas.piece(list), view),
+        Screen::OnCall => oncall::draw(&mut canvas.piece(area), view),
         Screen::Sources => sources::draw(canvas, area, view),
         Screen::Board => board::screen(&mut canvas.piece(list), view),
     }
-    let beside = if view.ui.screen == Screen::Sources { None } else { beside };
+    let beside = beside.filter(|_| view.ui.screen.lists());
     if let (Some(area), Some(subject)) = (beside, view.ui.beside(view.now)) {
         detail(canvas, area, &subject, 0, false, view);
     }

@@ -5,12 +5,15 @@
 
 use std::{borrow::Cow, fmt::Write as _};
 
+use chrono::{DateTime, Utc};
+
 use super::{
     super::{
         action::Action,
         asking::{Wanted, is_offered},
         deeds::{Deed, Deeds},
         draft::{Draft, Field},
+        handing::{self, Handing, Step},
         keymap::{Binding, Scope},
         receipts::short,
         state::{Mode, Screen, Subject, Taking, Typed, Ui, Wish},
@@ -39,7 +42,24 @@ pub fn footer(canvas: &mut Canvas<'_>, view: View<'_>) {
         Mode::Length(_, typed) => typing(canvas, "snooze for: ", typed, "as 30m, 4h, 2d; nothing is 1h   enter go on   esc leave"),
         Mode::Whom(_, typed) => typing(canvas, "escalate to: ", typed, &format!("{}   enter go on   esc leave", recipients(ui))),
         Mode::Filter(typed) => typing(canvas, "/", typed, "enter keep   esc leave"),
+        Mode::Handing(handing) => handed(canvas, handing, view),
         Mode::Normal | Mode::Help(_) => line(canvas, view),
+    }
+}
+
+/// A note to whoever takes over: its words, whether it was read, or who acts.
+fn handed(canvas: &mut Canvas<'_>, handing: &Handing, view: View<'_>) {
+    match &handing.step {
+        Step::Write(typed) => {
+            let to = handing.to.as_ref().map_or("whoever is next", |to| to.as_str());
+            typing(canvas, &format!("note for {to}, {}: ", view.when(handing.handoff, false)), typed, "enter leave it there   esc drop it");
+        }
+        Step::Read(note) => {
+            let sentence = format!("{}'s note of {} is read: write that down, it goes from the top", note.by, handing.rota);
+            let keys = confirm_keys(view.ui, false);
+            prompt(canvas, &sentence, &keys);
+        }
+        Step::Name(_, typed) => typing(canvas, "who acts (unverified): ", typed, "enter do it   esc leave"),
     }
 }
 
@@ -53,7 +73,7 @@ fn line(canvas: &mut Canvas<'_>, view: View<'_>) {
         canvas.text(1, y, w.saturating_sub(2), Role::Emphasis, &notice.text);
         return;
     }
-    let keys = keys_of_the_moment(view.ui, w.saturating_sub(2));
+    let keys = keys_of_the_moment(view.ui, w.saturating_sub(2), view.now);
     pairs(canvas, 1, y, keys.iter().map(|b| (b.chords.first().map(ToString::to_string).unwrap_or_default(), word(view.ui, b))));
 }
 
@@ -109,10 +129,10 @@ fn some(count: usize, words: &str) -> String {
 }
 
 /// At most eight keys, none of which does nothing, in `width` cells; the last of them, which is help, gives way last.
-fn keys_of_the_moment(ui: &Ui, width: u16) -> Vec<&Binding> {
+fn keys_of_the_moment(ui: &Ui, width: u16, now: DateTime<Utc>) -> Vec<&Binding> {
     let bindings = ui.keymap.bindings().iter();
     let mut keys: Vec<_> =
-        bindings.filter(|b| b.scope == Scope::Screens && !b.footer.is_empty() && does_something(ui, &b.action)).collect();
+        bindings.filter(|b| b.scope == Scope::Screens && !b.footer.is_empty() && does_something(ui, &b.action, now)).collect();
     let cells_of = |b: &&Binding| b.chords.first().map_or(0, |c| cells(&c.to_string())) + cells(b.footer) + 3;
     let fits = |keys: &[&Binding]| keys.len() <= 8 && keys.iter().map(cells_of).sum::<u16>() <= width.saturating_add(1);
     let room = ui.detail.is_some();
@@ -130,12 +150,14 @@ fn recipients(ui: &Ui) -> String {
     names.join(", ")
 }
 
-fn does_something(ui: &Ui, action: &Action) -> bool {
-    let in_list = ui.detail.is_none() && ui.screen != Screen::Sources;
+fn does_something(ui: &Ui, action: &Action, now: DateTime<Utc>) -> bool {
+    let in_list = ui.detail.is_none() && ui.screen.lists();
     if matches!(ui.mode, Mode::Help(_)) {
         return matches!(action, Action::Back);
     }
     match action {
+        Action::Acknowledge if ui.screen == Screen::OnCall => ui.acting_is_off().is_none() && handing::readable(ui, now).is_some(),
+        Action::Note if ui.screen == Screen::OnCall => ui.acting_is_off().is_none() && handing::writable(ui, now).is_some(),
         Action::Acknowledge => ui.acting_is_off().is_none() && ui.actionable().is_some(),
         Action::Expire => ui.acting_is_off().is_none() && !ui.chosen_holds().is_empty(),
         Action::Silence => {

@@ -111,6 +111,14 @@ fn sources() {
 }
 
 #[test]
+fn on_call() {
+    pictures("oncall", fixture::burning, &[Action::Go(Screen::OnCall)]);
+    pictures("oncall-note", fixture::handed_over, &[Action::Go(Screen::OnCall), Action::Step(1)]);
+    pictures("oncall-typing", fixture::handed_over, &[Action::Go(Screen::OnCall), Action::Note]);
+    pictures("oncall-reading", fixture::handed_over, &[Action::Go(Screen::OnCall), Action::Acknowledge]);
+}
+
+#[test]
 fn help() {
     pictures("help", fixture::burning, &[Action::Help]);
 }
@@ -226,6 +234,29 @@ fn an_overspent_budget_is_the_answer_when_nothing_burns() {
 }
 
 #[test]
+fn on_call_in_ascii_without_colour() {
+    let mut settings = fixture::settings();
+    settings.theme = settings.theme.at_depth(Depth::Mono);
+    settings.glyphs = Glyphs::Ascii;
+    let mut ui = ui(fixture::handed_over(), settings, (80, 24));
+    update(&mut ui, &Action::Go(Screen::OnCall), fixture::now());
+    let shown = text(&ui);
+    assert!(shown.is_ascii(), "{shown}");
+    insta::assert_snapshot!("oncall-ascii-80x24", shown);
+}
+
+#[test]
+fn a_rota_that_is_not_told_is_neither_held_nor_empty() {
+    for size in SIZES {
+        let mut ui = ui(fixture::untold(), fixture::settings(), size);
+        let head = text(&ui).lines().next().unwrap().to_owned();
+        assert!(!head.contains("nobody"), "{head}");
+        update(&mut ui, &Action::Go(Screen::OnCall), fixture::now());
+        insta::assert_snapshot!(format!("oncall-untold-{}x{}", size.0, size.1), text(&ui));
+    }
+}
+
+#[test]
 fn too_small_says_so() {
     insta::assert_snapshot!(text(&ui(fixture::burning(), fixture::settings(), (50, 4))), @r"
      ● critical
@@ -275,6 +306,8 @@ fn every_size_draws_on_every_screen() {
         vec![Action::Go(Screen::Incidents)],
         vec![Action::Go(Screen::Incidents), Action::Open, Action::Step(30)],
         vec![Action::Go(Screen::Sources)],
+        vec![Action::Go(Screen::OnCall)],
+        vec![Action::Go(Screen::OnCall), Action::Note, Action::Paste("東京 ".repeat(40))],
         vec![Action::NextPane, Action::Acknowledge],
         vec![Action::NextPane, Action::Acknowledge, Action::Note, Action::Paste("東京 ".repeat(40))],
         vec![Action::Filter, Action::Type('(')],
@@ -285,7 +318,7 @@ fn every_size_draws_on_every_screen() {
         vec![Action::Go(Screen::Incidents), Action::Step(1), Action::Silence],
         vec![Action::Go(Screen::Incidents), Action::Step(1), Action::Silence, Action::Open, Action::Paste("東京 ".repeat(40))],
     ];
-    for snapshot in [fixture::burning, fixture::stale, fixture::starting, fixture::held] {
+    for snapshot in [fixture::handed_over, fixture::stale, fixture::starting, fixture::held] {
         for actions in &screens {
             let mut ui = ui(snapshot(), fixture::settings(), (80, 24));
             for action in actions {
