@@ -241,6 +241,7 @@ fn keys_answer_and_memory_is_bounded_while_every_source_misbehaves() {
         cockpit.wait_for_text(words);
     }
     let peak = peak_mib(cockpit.pid().as_raw_nonzero().get());
+    eprintln!("at most {peak} MiB");
     assert!(peak < 150, "{peak} MiB");
     // Asked to wait an hour, we wait; each lane of a Prometheus finds out for itself.
     for kind in ["alertmanager", "scrape"] {

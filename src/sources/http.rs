@@ -189,6 +189,12 @@ impl Http {
         loop {
             if body.len() > LARGE && place.is_none() {
                 place = LARGE_PLACES.acquire().await.ok();
+                // Room for all of it at once: growing by doubling holds the old and the new beside each other and leaves holes behind.
+                // Pages that nothing is written to cost nothing.
+                let rest = usize::try_from(cap).unwrap_or(usize::MAX).saturating_sub(body.len());
+                if body.try_reserve_exact(rest).is_err() {
+                    return Err(too_large());
+                }
             }
             match timeout(SILENCE, response.chunk()).await {
                 Err(_) => return Err(fail(FaultClass::Timeout, &format!("went silent for {SILENCE:?} in the middle of its answer"))),
