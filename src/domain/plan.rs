@@ -306,6 +306,8 @@ pub enum Want {
     Incidents,
     /// Who is on call there, now and in the coming days.
     OnCall,
+    /// How its queues stand.
+    Queues,
 }
 
 impl Want {

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     BurnRate, Calls, Chronicle, Definition, Duty, Entry, Episode, EventCounts, Grade, Group, Incident, IncidentId, Interval, LabelMatcher,
-    Labels, Lane, Link, Objective, OnCallEntry, PagedIncident, Rota, RotationLog, SloId, SourceName, Text, Thread, Want, Window,
+    Labels, Lane, Link, Objective, OnCallEntry, PagedIncident, QueuePoll, QueueSample, Rota, RotationLog, SloId, SourceName, Text, Thread,
+    Want, Window,
 };
 
 /// Why a source gave no answer, by what can be done about it.
@@ -131,6 +132,8 @@ pub enum Answer {
     Incidents(Vec<PagedIncident>),
     /// To [`Want::OnCall`].
     OnCall(Vec<OnCallEntry>),
+    /// To [`Want::Queues`]: all of them; one that is left out is gone.
+    Queues(Vec<QueueSample>),
 }
 
 /// Counts at some times; `None` where there is no sample.
@@ -294,6 +297,8 @@ pub struct Snapshot {
     pub chronicles: BTreeMap<IncidentId, Arc<Chronicle>>,
     /// As of when that was told, by source.
     pub on_call_as_of: BTreeMap<SourceName, DateTime<Utc>>,
+    /// How queues stood when they were last seen, by source.
+    pub queue_polls: BTreeMap<SourceName, Arc<QueuePoll>>,
     /// What calendars told last, by source.
     pub duties: BTreeMap<SourceName, Arc<Duties>>,
     /// What the journal says of rotations, by name.
@@ -511,6 +516,7 @@ impl Snapshot {
             on_call: BTreeMap::new(),
             chronicles: BTreeMap::new(),
             on_call_as_of: BTreeMap::new(),
+            queue_polls: BTreeMap::new(),
             duties: BTreeMap::new(),
             rotation_logs: BTreeMap::new(),
             calls: Arc::default(),

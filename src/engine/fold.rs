@@ -17,7 +17,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::domain::{
     Alerts, Answer, BurnRate, Cell, Chronicle, Definition, DefinitionId, Duties, Entry, Episode, Event, EventCounts, Fault, FaultClass,
-    Figure, Freshness, Grade, Group, GroupCounts, History, Lane, Part, Plan, Points, Reading, Rule, RuleState, SloRow, Snapshot,
+    Figure, Freshness, Grade, Group, GroupCounts, History, Lane, Part, Plan, Points, QueuePoll, Reading, Rule, RuleState, SloRow, Snapshot,
     SourceName, SourcePlan, SourceRow, State, Text, Verdict, Want, Window,
 };
 
@@ -153,6 +153,9 @@ fn read(next: &mut Snapshot, previous: &Snapshot, plan: &Plan, reading: &Reading
             }
             (Answer::OnCall(entries), Want::OnCall) => {
                 rotas::on_call(next, &reading.source, entries, part.as_of);
+            }
+            (Answer::Queues(queues), Want::Queues) => {
+                next.queue_polls.insert(reading.source.clone(), Arc::new(QueuePoll { as_of: part.as_of, queues: queues.clone() }));
             }
             (Answer::Duties(duties), Want::Duties { between }) => {
                 rotas::duties(next, &reading.source, Duties { between: *between, duties: duties.clone() });

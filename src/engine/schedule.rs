@@ -45,7 +45,7 @@ impl Answered {
                 self.0.insert(Key::Start(definition.clone(), group.clone(), *grade), at);
             }
             Want::OnCall => drop(self.0.insert(Key::OnCall, at)),
-            Want::Presence { .. } | Want::Alerts | Want::Scrape | Want::Incidents | Want::Duties { .. } => {}
+            Want::Presence { .. } | Want::Alerts | Want::Scrape | Want::Incidents | Want::Queues | Want::Duties { .. } => {}
         }
     }
 }
@@ -100,6 +100,7 @@ pub fn schedule(
         Gives::Alerts => vec![Want::Alerts],
         Gives::Scrape => vec![Want::Scrape],
         Gives::Duties => vec![Want::Duties { between: Interval { from: at - DUTIES.0, to: at + DUTIES.1 } }],
+        Gives::Queues => vec![Want::Queues],
         Gives::Incidents => incidents(source, answered, at),
         Gives::Metrics => metrics(plan, source, answered, interest, at),
     };

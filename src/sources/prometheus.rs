@@ -106,7 +106,7 @@ impl Prometheus {
                     Answer::Start(start_of_run(definition, group, *grade, grid, |tag| seen.get(tag).map_or(&[][..], Vec::as_slice)))
                 })
             }
-            Want::Alerts | Want::Scrape | Want::Incidents | Want::OnCall | Want::Duties { .. } => {
+            Want::Alerts | Want::Scrape | Want::Incidents | Want::OnCall | Want::Queues | Want::Duties { .. } => {
                 Err(Failure::malformed(&self.name, "this is no question for a Prometheus"))
             }
         }
@@ -163,7 +163,7 @@ fn definition_of(want: &Want) -> Option<&DefinitionId> {
         | Want::Presence { definition }
         | Want::History { definition, .. }
         | Want::Start { definition, .. } => Some(definition),
-        Want::Alerts | Want::Scrape | Want::Incidents | Want::OnCall | Want::Duties { .. } => None,
+        Want::Alerts | Want::Scrape | Want::Incidents | Want::OnCall | Want::Queues | Want::Duties { .. } => None,
     }
 }
 

@@ -33,6 +33,8 @@ pub enum Gives {
     Duties,
     /// [`Want::Incidents`], [`Want::OnCall`].
     Incidents,
+    /// [`Want::Queues`].
+    Queues,
 }
 
 /// A backend that can be asked.
