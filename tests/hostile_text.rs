@@ -53,6 +53,7 @@ fn plan() -> Plan {
         people: Vec::new(),
         rotations: Vec::new(),
         feeds: Vec::new(),
+        runbooks: std::sync::Arc::default(),
         ack: AckPolicy { max: secs(14_400) },
         read_only: false,
     }

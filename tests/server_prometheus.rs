@@ -211,6 +211,7 @@ fn engine(toml: &str) -> Running {
         people: Vec::new(),
         rotations: Vec::new(),
         feeds: Vec::new(),
+        runbooks: std::sync::Arc::default(),
         ack: AckPolicy { max: config.cockpit.ack_max },
         read_only: false,
     };

@@ -61,6 +61,7 @@ impl Fleet {
             people: Vec::new(),
             rotations: Vec::new(),
             feeds: Vec::new(),
+            runbooks: std::sync::Arc::default(),
             ack: AckPolicy { max: Duration::from_hours(4) },
             read_only: false,
         };

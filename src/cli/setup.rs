@@ -83,6 +83,7 @@ fn plan(loaded: &Loaded<Row>, common: &Common) -> Plan {
         people: config.people.clone(),
         rotations: config.rotations.clone(),
         feeds: loaded.sources.iter().filter_map(Row::feed).collect(),
+        runbooks: std::sync::Arc::default(),
         ack: AckPolicy { max: config.cockpit.ack_max },
         read_only: config.cockpit.read_only || common.read_only,
     }

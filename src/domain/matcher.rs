@@ -90,6 +90,10 @@ impl Matchers {
     pub fn new(matchers: &[LabelMatcher]) -> Result<Self, String> {
         matchers.iter().map(|m| Ok((m.clone(), m.test()?))).collect::<Result<_, String>>().map(Self)
     }
+    /// The conditions, as given.
+    pub fn conditions(&self) -> impl Iterator<Item = &LabelMatcher> {
+        self.0.iter().map(|(matcher, _)| matcher)
+    }
     /// Whether an alert with these labels meets all of them.
     pub fn cover(&self, labels: &Labels) -> bool {
         self.0.iter().all(|(matcher, regex)| {

@@ -24,6 +24,7 @@ mod request;
 mod response;
 mod rota;
 mod rotation;
+mod runbook;
 mod selector;
 mod shift;
 mod slo;
@@ -56,11 +57,15 @@ pub use request::{Act, Question, Request, Verb};
 pub use response::{LOOKS_BACK, Mean, Response, SERVICE_LABELS, response, service_of_labels};
 pub use rota::{Book, Handoff, HandoffNote, Held, MadeOverride, Place, ROTATION_PREFIX, Rota, RotationLog, SeatRow, rotation_subject};
 pub use rotation::{BadRotation, Layer, Override, Rotation};
+pub use runbook::{
+    Check, Command, Comparison, EffectWish, Expectation, Hangup, Hash, HttpCall, Input, Library, Observed, Runbook, Shell, Signal, Step,
+    StepKind, Unusable, variable_name,
+};
 pub use selector::{BadSelector, Matcher, Op, Selector, quote};
 pub use shift::{Cover, GapInCover, Seat, Shift};
 pub use slo::{
-    ActId, BadObjective, DefinitionId, EventCounts, Group, IncidentId, Objective, SloId, SourceName, error_budget_remaining, events_left,
-    outage_left_secs,
+    ActId, BadObjective, DefinitionId, EventCounts, Group, IncidentId, Objective, RunbookId, SloId, SourceName, StepName,
+    error_budget_remaining, events_left, outage_left_secs,
 };
 pub use snapshot::{
     Alerts, Answer, Cell, Counter, Duties, Event, Fault, FaultClass, Figure, FiringAlert, Freshness, GroupCounts, History, LeaseView, Part,

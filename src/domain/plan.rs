@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
-use super::{DefinitionId, Grade, Group, Interval, Objective, Rotation, Rule, Seat, Selector, SloId, SourceName, Text, Window};
+use super::{DefinitionId, Grade, Group, Interval, Library, Objective, Rotation, Rule, Seat, Selector, SloId, SourceName, Text, Window};
 
 /// All that a cockpit watches. A reload makes a new one.
 #[derive(Clone, Debug)]
@@ -31,6 +31,8 @@ pub struct Plan {
     pub rotations: Vec<Arc<Rotation>>,
     /// Rotas that sources keep, in the order of the file.
     pub feeds: Vec<Feed>,
+    /// The runbooks there are.
+    pub runbooks: Arc<Library>,
     /// How acknowledgements live.
     pub ack: AckPolicy,
     /// Whether acting is switched off everywhere.

@@ -137,6 +137,14 @@ id! {
     /// One act: unique, made before the act begins, written into whatever the act leaves behind.
     ActId
 }
+id! {
+    /// One runbook: its file's name without `.md`, with its folder in front where two would collide.
+    RunbookId
+}
+id! {
+    /// One step of a runbook, unique in it.
+    StepName
+}
 
 /// The label values of one row of a fan-out, in the order of the definition's `by`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

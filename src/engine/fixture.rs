@@ -56,6 +56,7 @@ pub fn plan(sources: Vec<SourcePlan>, definitions: Vec<Definition>) -> Plan {
         people: Vec::new(),
         rotations: Vec::new(),
         feeds: Vec::new(),
+        runbooks: std::sync::Arc::default(),
         ack: AckPolicy { max: Duration::from_hours(4) },
         read_only: false,
     }

@@ -68,6 +68,7 @@ fn setup(file: &Path, clock: Clock) -> Setup {
         people: config.people,
         rotations: config.rotations,
         feeds: Vec::new(),
+        runbooks: std::sync::Arc::default(),
         ack: AckPolicy { max: config.cockpit.ack_max },
         read_only: false,
     };

@@ -52,6 +52,7 @@ fn plan() -> Plan {
         people: vec![person("maya"), person("jon"), person("ana")],
         rotations: vec![Arc::new(payments)],
         feeds: vec![Feed { source: "rota".into(), rotation: "search".into(), seat: Seat::Primary }],
+        runbooks: std::sync::Arc::default(),
         ack: AckPolicy { max: Duration::from_hours(4) },
         read_only: false,
     }
