@@ -55,7 +55,7 @@ fn the_large_example_means_what_it_says() {
     assert_eq!(availability.source.as_str(), "prom");
     assert_eq!(availability.rules.iter().map(|r| r.factor).collect::<Vec<_>>(), [14.4, 6.0, 3.0, 1.0]);
     assert_eq!(availability.overrides.get("checkout").unwrap().ratio().to_string(), "0.9995");
-    assert!(availability.sli.missing_is_zero);
+    assert!(availability.sli.ratio().unwrap().missing_is_zero);
     assert!((freshness.rules.first().unwrap().factor - 13.44).abs() < 1e-12);
     assert_eq!(freshness.rules.len(), 2);
     assert_eq!(config.people.first().unwrap().night, Some((22, 7)));

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use burnwatch::{
     domain::{
-        AckPolicy, Answer, Definition, DefinitionId, Event, EventCounts, Group, GroupCounts, Lane, Objective, Part, Plan, Reading,
+        AckPolicy, Answer, Definition, DefinitionId, Event, EventCounts, Group, GroupCounts, Lane, Objective, Part, Plan, Ratio, Reading,
         Selector, Side, Sli, Snapshot, SourcePlan, Untrusted, Want, Window, workbook,
     },
     engine::fold,
@@ -130,12 +130,12 @@ pub fn definition(i: usize) -> Definition {
         objective: Objective::new(0.999).expect("an objective"),
         overrides: BTreeMap::new(),
         period,
-        sli: Sli {
+        sli: Sli::Ratio(Ratio {
             part: Side::Bad,
             selector: selector(format!("http_requests_{i:04}_total{{code=~\"5..\"}}")),
             total: selector(format!("http_requests_{i:04}_total")),
             missing_is_zero: true,
-        },
+        }),
         rules: workbook(period),
         min_events: 0.0,
         qualified: false,

@@ -10,7 +10,7 @@ use super::{
     problem::did_you_mean,
     section::{Section, is_label},
 };
-use crate::domain::{Definition, DefinitionId, Grade, Objective, Rule, Selector, Side, Sli, SourceName, Text, Window, workbook};
+use crate::domain::{Definition, DefinitionId, Grade, Objective, Ratio, Rule, Selector, Side, Sli, SourceName, Text, Window, workbook};
 
 /// A definition that has no id yet, and where its name stands.
 struct Draft {
@@ -184,7 +184,7 @@ fn sli(row: &mut Section) -> Option<Sli> {
     let (span, selector, total) = (selector.span(), selector.into_inner(), total?.into_inner());
     warn_if_all(row, &span, &selector, &total);
     let missing_is_zero = selector.metric() == total.metric() || missing.is_some();
-    Some(Sli { part, selector, total, missing_is_zero })
+    Some(Sli::Ratio(Ratio { part, selector, total, missing_is_zero }))
 }
 
 fn warn_if_all(row: &Section, span: &Range<usize>, part: &Selector, total: &Selector) {

@@ -19,6 +19,7 @@ mod matcher;
 mod on_call;
 mod paged;
 mod plan;
+mod probe;
 mod queue;
 mod request;
 mod response;
@@ -27,6 +28,7 @@ mod rotation;
 mod runbook;
 mod selector;
 mod shift;
+mod sli;
 mod slo;
 mod snapshot;
 mod text;
@@ -51,7 +53,8 @@ pub use incident::{Incident, Link, Origin, Status};
 pub use matcher::{LabelMatcher, Matchers, shown_matchers, silence_subject};
 pub use on_call::{OnCallEntry, on_call_for};
 pub use paged::{Holder, Moment, PagedIncident, person_of};
-pub use plan::{AckPolicy, Ask, Definition, Feed, Lane, Person, Plan, Service, Side, Sli, SourcePlan, Want};
+pub use plan::{AckPolicy, Ask, Definition, Feed, Lane, Person, Plan, Service, SourcePlan, Want};
+pub use probe::Probed;
 pub use queue::{QueuePoll, QueueSample};
 pub use request::{Act, Question, Request, Verb};
 pub use response::{LOOKS_BACK, Mean, Response, SERVICE_LABELS, response, service_of_labels};
@@ -63,6 +66,7 @@ pub use runbook::{
 };
 pub use selector::{BadSelector, Matcher, Op, Selector, quote};
 pub use shift::{Cover, GapInCover, Seat, Shift};
+pub use sli::{ProbeEvents, Ratio, Side, Sli};
 pub use slo::{
     ActId, BadObjective, DefinitionId, EventCounts, Group, IncidentId, Objective, RunbookId, SloId, SourceName, StepName,
     error_budget_remaining, events_left, outage_left_secs,

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
-use super::{DefinitionId, Grade, Group, Interval, Library, Objective, Rotation, Rule, Seat, Selector, SloId, SourceName, Text, Window};
+use super::{DefinitionId, Grade, Group, Interval, Library, Objective, Rotation, Rule, Seat, Sli, SloId, SourceName, Text, Window};
 
 /// All that a cockpit watches. A reload makes a new one.
 #[derive(Clone, Debug)]
@@ -44,7 +44,7 @@ pub struct Plan {
 pub struct SourcePlan {
     /// Its name.
     pub name: SourceName,
-    /// `prometheus`, `alertmanager`, `scrape`, `pagerduty`.
+    /// `prometheus`, `alertmanager`, `scrape`, `pagerduty` and so on.
     pub kind: &'static str,
     /// From poll to poll.
     pub every: Duration,
@@ -175,29 +175,6 @@ pub struct Definition {
     pub qualified: bool,
 }
 
-/// What is counted.
-#[derive(Clone, Debug)]
-pub struct Sli {
-    /// Which events are told apart.
-    pub part: Side,
-    /// Their selector.
-    pub selector: Selector,
-    /// The selector of all events.
-    pub total: Selector,
-    /// Whether a side that is missing while the other is there means zero of it: always so if both are one metric, else only if the
-    /// row says `missing = "zero"`.
-    pub missing_is_zero: bool,
-}
-
-/// Which side of the events a selector counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
-    /// `good = …`
-    Good,
-    /// `bad = …`
-    Bad,
-}
-
 impl Definition {
     /// The name of a group: its values joined by `,`, or the service of a row without `by`.
     pub fn group_name(&self, group: &Group) -> String {
@@ -299,6 +276,8 @@ pub enum Want {
     Alerts,
     /// Counters as they stand.
     Scrape,
+    /// What a probe sees.
+    Probe,
     /// Who is on duty.
     Duties {
         /// When.

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     BurnRate, Calls, Chronicle, Definition, Duty, Entry, Episode, EventCounts, Grade, Group, Incident, IncidentId, Interval, LabelMatcher,
-    Labels, Lane, Link, Objective, OnCallEntry, PagedIncident, QueuePoll, QueueSample, Rota, RotationLog, SloId, SourceName, Text, Thread,
-    Want, Window,
+    Labels, Lane, Link, Objective, OnCallEntry, PagedIncident, Probed, QueuePoll, QueueSample, Rota, RotationLog, SloId, SourceName, Text,
+    Thread, Want, Window,
 };
 
 /// Why a source gave no answer, by what can be done about it.
@@ -126,6 +126,8 @@ pub enum Answer {
     Alerts(Alerts),
     /// To [`Want::Scrape`]; the engine turns it into counts before it is stored.
     Scraped(Vec<Scraped>),
+    /// To [`Want::Probe`]; the engine counts them beside it.
+    Probed(Vec<Probed>),
     /// To [`Want::Duties`]: those that touch the time asked for.
     Duties(Vec<Duty>),
     /// To [`Want::Incidents`].

@@ -26,15 +26,19 @@ use super::{
     perform::{self, Acting, Chore, Missing},
     poller::{LONGEST_PAUSE, Polled, Poller, is_raw, poll_once, random_bits},
     schedule::{self, Answered, Interest},
+    tally::tallies,
 };
 use crate::{
     domain::{
-        Act, ActId, Actor, Chronicle, Effect, Entry, Episode, Event, Grade, IncidentId, Lane, LeaseView, Outcome, Plan, Question,
-        ROTATION_PREFIX, Reading, Request, SloId, Snapshot, SourceName, StoreState, Target, Text, Toast, What, Window,
+        Act, ActId, Actor, Chronicle, Definition, Effect, Entry, Episode, Event, Grade, IncidentId, Lane, LeaseView, Outcome, Plan,
+        Question, ROTATION_PREFIX, Reading, Request, SloId, Snapshot, SourceName, StoreState, Target, Text, Toast, What, Window,
     },
     sources::{Gives, Source},
     store::{ChangeWatch, Holder, Lease, Store, StoreError, changes},
 };
+
+/// The kind of source whose counters are kept here.
+const SCRAPE: &str = "scrape";
 
 /// Entries read from the journal at the start.
 const JOURNAL_TAIL: u32 = 5_000;
@@ -182,11 +186,10 @@ fn asked_lately(snapshot: &Snapshot, plan: &Plan, now: DateTime<Utc>) -> bool {
 async fn poll_all(setup: &Setup, mut snapshot: Snapshot, lease: Option<(&Arc<Store>, u64)>) -> Snapshot {
     let mut ledger = setup.store.as_ref().map_or_else(Ledger::default, |store| load_ledger(setup, store));
     let rows = setup.sources.iter().filter_map(|s| Some((setup.plan.source(s.name())?, s)));
-    let polls = rows.map(|(row, source)| async move { (row, source, poll_once(&setup.plan, row, source.as_ref(), &setup.clock).await) });
-    for (row, source, readings) in futures::future::join_all(polls).await {
+    let polls = rows.map(|(row, source)| async move { (row, poll_once(&setup.plan, row, source.as_ref(), &setup.clock).await) });
+    for (row, readings) in futures::future::join_all(polls).await {
         for raw in readings {
-            let (reading, growth) =
-                if is_raw(source.gives(), &raw) { grow(&mut ledger, setup, row, &raw, &|_, _| true) } else { (raw, None) };
+            let (reading, growth) = if is_raw(&raw) { grow(&mut ledger, setup, row, &raw, &|_, _| true) } else { (raw, None) };
             if let Some((store, epoch)) = lease {
                 drop(write(store, epoch, &reading, growth.as_ref()));
             }
@@ -252,7 +255,7 @@ fn longest(plan: &Plan) -> Window {
 
 fn load_ledger(setup: &Setup, store: &Store) -> Ledger {
     let since = setup.clock.now() - longest(&setup.plan).delta();
-    let sources = setup.plan.sources.iter().filter(|s| s.kind == "scrape");
+    let sources = setup.plan.sources.iter().filter(|s| s.kind == SCRAPE);
     let counters = sources.flat_map(|s| store.last_counters(&s.name).unwrap_or_default()).collect();
     Ledger::load(|take| drop(store.buckets(since, take)), counters)
 }
@@ -268,7 +271,7 @@ fn grow(
         Ok(crate::domain::Answer::Scraped(scraped)) => Some(scraped),
         _ => None,
     });
-    let growth = ledger.grow(&setup.plan, row, scraped.map_or(&[], Vec::as_slice));
+    let growth = ledger.grow(&setup.plan, row, scraped.map_or(&[], Vec::as_slice)).and(ledger.tally(row, tallies(&setup.plan, raw)));
     (ledger::counted(ledger, &setup.plan, raw, &growth, due), Some(growth))
 }
 
@@ -458,10 +461,12 @@ impl Core {
     /// The sparklines' past of sources whose buckets are our own.
     fn past(&mut self) {
         let now = self.setup.clock.now();
-        let rows: Vec<_> = self.setup.plan.sources.iter().filter(|s| s.kind == "scrape").cloned().collect();
-        for row in rows {
-            let reading = ledger::past(&self.ledger, &self.setup.plan, &row, now);
-            self.take(Event::Read(Arc::new(reading)));
+        let setup = Arc::clone(&self.setup);
+        for row in &setup.plan.sources {
+            let reading = ledger::past(&self.ledger, &setup.plan, row, row.kind == SCRAPE, now);
+            if !reading.parts.is_empty() {
+                self.take(Event::Read(Arc::new(reading)));
+            }
         }
     }
 
@@ -602,8 +607,7 @@ impl Core {
         }
         let setup = Arc::clone(&self.setup);
         let Some(row) = setup.plan.source(&raw.source) else { return };
-        let gives = setup.sources.iter().find(|s| *s.name() == raw.source).map(|s| s.gives());
-        let (reading, growth) = if gives.is_some_and(|g| is_raw(g, &raw)) {
+        let (reading, growth) = if is_raw(&raw) {
             let (at, counted) = (raw.at, self.counted.clone());
             let slack = TimeDelta::from_std(row.every / 2).unwrap_or_default();
             let due = |d: &crate::domain::DefinitionId, w: Window| {
@@ -618,7 +622,9 @@ impl Core {
                     self.counted.insert((definition.clone(), *window), at);
                 }
             }
-            if let Some(want) = schedule::start(&setup.plan, row, &self.answered, &self.interest.borrow()) {
+            let scraped = row.kind == SCRAPE;
+            let ours = |d: &Definition| d.source == row.name && (scraped || d.sli.is_tallied());
+            if let Some(want) = schedule::start(&setup.plan, &self.answered, &self.interest.borrow(), ours) {
                 self.answered.note(&want, at);
                 reading.parts.push(ledger::began(&self.ledger, &setup.plan, want, at));
             }

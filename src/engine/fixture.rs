@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::{AckPolicy, Definition, Objective, Plan, Selector, Side, Sli, SourcePlan, Window, workbook};
+use crate::domain::{AckPolicy, Definition, Objective, Plan, Ratio, Selector, Side, Sli, SourcePlan, Window, workbook};
 
 /// So many seconds after a day in January 2027, eight in the morning.
 pub fn at(secs: i64) -> DateTime<Utc> {
@@ -38,7 +38,7 @@ pub fn availability(source: &str, period: Window) -> Definition {
         objective: Objective::new(0.999).unwrap(),
         overrides: BTreeMap::new(),
         period,
-        sli: Sli { part: Side::Bad, selector: selector("r{c=\"5\"}"), total: selector("r"), missing_is_zero: true },
+        sli: Sli::Ratio(Ratio { part: Side::Bad, selector: selector("r{c=\"5\"}"), total: selector("r"), missing_is_zero: true }),
         rules: workbook(period),
         min_events: 0.0,
         qualified: false,

@@ -1,18 +1,21 @@
-//! Counters into buckets, buckets into counts over windows: what a metrics server would do, for sources that are scraped directly.
+//! Counters and single events into buckets, buckets into counts over windows: what a metrics server would do, for sources that have none.
 //!
 //! Each poll of a target turns the growth of its counters since the poll before into one bucket per group, as long as the time between.
 //! A counter that fell began anew at 0; a series that is new on a target seen before grew from 0; a target seen for the first time
 //! tells nothing yet. A bucket much longer than the poll interval is a gap: what happened in it is counted, but a window that cuts it
-//! is an estimate and says so. Buckets of past hours are merged by the store; a window that cuts a merged one takes its share of it
+//! is an estimate and says so. Events that a source counted itself ([`Tally`]) are of one instant: their bucket goes back to the poll
+//! before, or by one interval if that is long ago, and what lies between stays a hole. Buckets of past hours are merged by the store; a window that cuts a merged one takes its share of it
 //! (at most a minute within 6 hours, 5 minutes within 3 days, an hour beyond).
 
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
+    time::Duration,
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::tally::{Tally, holds_events};
 use crate::{
     domain::{
         Answer, Counter, Definition, DefinitionId, EventCounts, Grade, Group, GroupCounts, History, Interval, Part, Plan, Points, Reading,
@@ -21,7 +24,7 @@ use crate::{
     store::{Bucket, LastCounters},
 };
 
-/// All buckets of the scraped sources, and the counters as they stood last.
+/// All buckets of the sources that have no memory of their own, and the counters as they stood last.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
     groups: BTreeMap<DefinitionId, BTreeMap<Group, Vec<Span>>>,
@@ -43,7 +46,7 @@ struct Span {
     gap: bool,
 }
 
-/// What one scrape added.
+/// What one poll added.
 #[derive(Debug, Default)]
 pub struct Growth {
     /// To be stored.
@@ -52,6 +55,23 @@ pub struct Growth {
     pub counters: Vec<LastCounters>,
     /// Groups with samples, and of when.
     pub present: BTreeMap<DefinitionId, BTreeMap<Group, DateTime<Utc>>>,
+}
+
+impl Growth {
+    /// What both added.
+    #[must_use]
+    pub fn and(mut self, more: Self) -> Self {
+        self.buckets.extend(more.buckets);
+        self.counters.extend(more.counters);
+        for (definition, groups) in more.present {
+            self.present.entry(definition).or_default().extend(groups);
+        }
+        self
+    }
+    /// When the newest sample was taken.
+    fn newest(&self) -> Option<DateTime<Utc>> {
+        self.counters.iter().map(|c| c.at).chain(self.present.values().flat_map(BTreeMap::values).copied()).max()
+    }
 }
 
 impl Ledger {
@@ -89,6 +109,24 @@ impl Ledger {
             if let Ok(samples) = &target.samples {
                 self.target(plan, source, target, samples, (&mut growth, &mut places));
             }
+        }
+        for bucket in &growth.buckets {
+            self.push(bucket);
+        }
+        growth
+    }
+
+    /// What a source counted itself.
+    pub fn tally(&mut self, source: &SourcePlan, tallies: Vec<Tally>) -> Growth {
+        let mut growth = Growth::default();
+        let longest = TimeDelta::from_std(longest_step(source)).unwrap_or(TimeDelta::MAX);
+        let every = TimeDelta::from_std(source.every).unwrap_or_default();
+        for Tally { definition, group, at, counts } in tallies {
+            let last = self.groups.get(&definition).and_then(|groups| groups.get(&group)).and_then(|spans| spans.last());
+            let before = last.and_then(|span| DateTime::from_timestamp_micros(span.to));
+            let from = before.filter(|before| *before < at && at - *before <= longest).unwrap_or(at - every);
+            growth.present.entry(definition.clone()).or_default().insert(group.clone(), at);
+            growth.buckets.push(Bucket { definition, group, from, to: at, bad: counts.bad, total: counts.total, gap: false });
         }
         for bucket in &growth.buckets {
             self.push(bucket);
@@ -196,8 +234,9 @@ impl Sides {
     }
     /// Bad and total events; `None` if a side is missing that does not mean zero.
     fn counts(&self, definition: &Definition) -> Option<EventCounts> {
-        let known = self.has_total && (self.has_part || definition.sli.missing_is_zero);
-        let bad = match definition.sli.part {
+        let ratio = definition.sli.ratio()?;
+        let known = self.has_total && (self.has_part || ratio.missing_is_zero);
+        let bad = match ratio.part {
             crate::domain::Side::Good => self.total - self.part,
             crate::domain::Side::Bad => self.part,
         };
@@ -209,8 +248,13 @@ impl Sides {
 type Places = HashMap<(DefinitionId, Group, DateTime<Utc>, DateTime<Utc>), usize>;
 
 fn bucket((definition, group): (DefinitionId, Group), time: Interval, counts: EventCounts, source: &SourcePlan) -> Bucket {
-    let gap = time.secs() > (source.every.as_secs_f64() * 3.0).max(60.0);
+    let gap = time.secs() > longest_step(source).as_secs_f64();
     Bucket { definition, group, from: time.from, to: time.to, bad: counts.bad, total: counts.total, gap }
+}
+
+/// From poll to poll at most, if nothing was missed.
+fn longest_step(source: &SourcePlan) -> Duration {
+    (source.every * 3).max(Duration::from_mins(1))
 }
 
 /// Add to the bucket of the same group and time, if another target made one, else it is a new one.
@@ -260,18 +304,23 @@ fn sum(spans: &[Span], time: &Interval) -> Option<Sum> {
     any.then_some(Sum { counts, covered_secs: covered as f64 / 1e6, partial })
 }
 
-/// Make a reading of counts out of a reading of counters: what the ledger holds over each window that is due.
+/// Whether the ledger counts for a definition whose source brings `scraped` counters or not.
+fn keeps(definition: &Definition, scraped: bool) -> bool {
+    definition.sli.is_tallied() || scraped
+}
+
+/// Make a reading of counts out of one of counters or single events: what the ledger holds over each window that is due. What else the
+/// reading brings stays in it.
 pub fn counted(ledger: &Ledger, plan: &Plan, raw: &Reading, growth: &Growth, due: &dyn Fn(&DefinitionId, Window) -> bool) -> Reading {
-    let Some(scraped) = raw.parts.iter().find(|p| matches!(p.want, Want::Scrape)) else { return raw.clone() };
-    if scraped.outcome.is_err() {
-        return raw.clone();
-    }
+    let events = |part: &&Part| part.outcome.as_ref().is_ok_and(holds_events);
+    let Some(counted) = raw.parts.iter().find(events) else { return raw.clone() };
+    let is_scrape = |part: &Part| matches!(part.outcome, Ok(Answer::Scraped(_)));
+    let scraped = raw.parts.iter().any(is_scrape);
     // As of the newest sample: a window that ends before it would cut the newest buckets.
-    let newest = growth.counters.iter().map(|c| c.at).max();
-    let at = newest.map_or(scraped.as_of, |newest| newest.max(scraped.as_of));
-    let mut parts = Vec::new();
-    let part = |want, answer| Part { want, as_of: at, outcome: Ok(answer), partial: scraped.partial.clone() };
-    for definition in plan.definitions.iter().filter(|d| d.source == raw.source) {
+    let at = growth.newest().map_or(counted.as_of, |newest| newest.max(counted.as_of));
+    let mut parts: Vec<Part> = raw.parts.iter().filter(|p| !is_scrape(p)).cloned().collect();
+    let part = |want, answer| Part { want, as_of: at, outcome: Ok(answer), partial: counted.partial.clone() };
+    for definition in plan.definitions.iter().filter(|d| d.source == raw.source && keeps(d, scraped)) {
         let present = growth.present.get(&definition.id).into_iter().flatten().map(|(group, at)| (group.clone(), *at));
         let windows = definition.windows().into_iter().filter(|w| due(&definition.id, *w));
         parts.extend(windows.map(|window| {
@@ -296,15 +345,15 @@ pub fn began(ledger: &Ledger, plan: &Plan, want: Want, at: DateTime<Utc>) -> Par
     Part { want, as_of: at, outcome: Ok(Answer::Start(since)), partial: None }
 }
 
-/// The sparklines' past out of the ledger, as a reading.
-pub fn past(ledger: &Ledger, plan: &Plan, source: &SourcePlan, at: DateTime<Utc>) -> Reading {
+/// The sparklines' past out of the ledger, as a reading; of a source that is `scraped`, of all it counts.
+pub fn past(ledger: &Ledger, plan: &Plan, source: &SourcePlan, scraped: bool, at: DateTime<Utc>) -> Reading {
     let step = Window::minutes(5);
     let part = |d: &Arc<Definition>| {
         let from = at - TimeDelta::seconds(History::CELL * History::KEEP as i64);
         let want = Want::History { definition: d.id.clone(), groups: Vec::new(), window: d.shortest(), from, to: at, step };
         Part { want, as_of: at, outcome: Ok(Answer::History(ledger.history(d, at))), partial: None }
     };
-    let parts = plan.definitions.iter().filter(|d| d.source == source.name).map(part).collect();
+    let parts = plan.definitions.iter().filter(|d| d.source == source.name && keeps(d, scraped)).map(part).collect();
     Reading { source: source.name.clone(), lane: crate::domain::Lane::Long, at, took_us: 0, skew_secs: None, parts }
 }
 
@@ -420,6 +469,30 @@ mod tests {
         let sum = |ledger: &Ledger| ledger.counts(&plan.definitions[0], plan.definitions[0].period, at(95))[0].counts;
         assert_eq!(sum(&alone), sum(&second));
         assert_eq!(sum(&alone), Some(EventCounts { bad: 19.0, total: 209.0 }));
+    }
+
+    #[test]
+    fn single_events_leave_a_hole_where_nobody_looked_and_nothing_else() {
+        let (source, group) = (&plan().sources[0], group());
+        let definition = &plan().definitions[0];
+        let tally = |secs: i64, bad: f64| Tally {
+            definition: definition.id.clone(),
+            group: group.clone(),
+            at: at(secs),
+            counts: EventCounts { bad, total: 1.0 },
+        };
+        let mut ledger = Ledger::default();
+        let bucket = |b: &Bucket| ((b.from - at(0)).num_seconds(), (b.to - at(0)).num_seconds(), b.bad, b.gap);
+        let mut told = |t: Tally| ledger.tally(source, vec![t]).buckets.iter().map(bucket).collect::<Vec<_>>();
+        // The first and the one after an hour reach back by one interval of 5 s; a poll or two that are late change nothing.
+        assert_eq!(told(tally(5, 0.0)), [(0, 5, 0.0, false)]);
+        assert_eq!(told(tally(22, 1.0)), [(5, 22, 1.0, false)]);
+        assert_eq!(told(tally(3_622, 0.0)), [(3_617, 3_622, 0.0, false)]);
+        let over = |window| ledger.counts(definition, window, at(3_622)).remove(0);
+        assert_eq!(over(Window::minutes(30)).counts, Some(EventCounts { bad: 0.0, total: 1.0 }));
+        let day = over(definition.period);
+        assert_eq!(day.counts, Some(EventCounts { bad: 1.0, total: 3.0 }));
+        assert!(!day.partial && (day.covered.unwrap() * definition.period.secs_f64() - 27.0).abs() < 1e-6);
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod ledger;
 mod perform;
 mod poller;
 mod schedule;
+mod tally;
 
 pub use chronicle::look_up;
 pub use clock::Clock;
@@ -24,3 +25,4 @@ pub use ledger::{Growth, Ledger, counted, past};
 pub use perform::{Acting, Chore, Missing, Refusal, RotationRefusal, act_id, chores};
 pub use poller::{Polled, Poller, backoff, poll_once};
 pub use schedule::{Answered, Interest, schedule};
+pub use tally::Tally;

@@ -14,10 +14,11 @@ use tokio::{
 use super::{
     Clock,
     schedule::{Answered, Interest, schedule},
+    tally::holds_events,
 };
 use crate::{
-    domain::{Answer, FaultClass, Lane, Plan, Reading, SourcePlan, Want},
-    sources::{Gives, Source},
+    domain::{FaultClass, Lane, Plan, Reading, SourcePlan, Want},
+    sources::Source,
 };
 
 /// The longest pause between two tries of a failing source, unless its interval is longer.
@@ -139,9 +140,9 @@ pub async fn poll_once(plan: &Plan, row: &SourcePlan, source: &dyn Source, clock
     long.into_iter().chain(short).collect()
 }
 
-/// Whether a reading is one of raw counters.
-pub fn is_raw(gives: Gives, reading: &Reading) -> bool {
-    gives == Gives::Scrape && reading.parts.iter().any(|p| matches!(p.outcome, Ok(Answer::Scraped(_))))
+/// Whether a reading holds counters or events that the ledger has yet to count.
+pub fn is_raw(reading: &Reading) -> bool {
+    reading.parts.iter().any(|p| p.outcome.as_ref().is_ok_and(holds_events))
 }
 
 #[cfg(test)]
@@ -156,8 +157,9 @@ mod tests {
 
     use super::*;
     use crate::{
-        domain::{Ask, Fault, Part, SourceName, Window},
+        domain::{Answer, Ask, Fault, Part, SourceName, Window},
         engine::fixture,
+        sources::Gives,
     };
 
     /// A source that counts its polls and fails while told to.

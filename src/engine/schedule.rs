@@ -45,7 +45,7 @@ impl Answered {
                 self.0.insert(Key::Start(definition.clone(), group.clone(), *grade), at);
             }
             Want::OnCall => drop(self.0.insert(Key::OnCall, at)),
-            Want::Presence { .. } | Want::Alerts | Want::Scrape | Want::Incidents | Want::Queues | Want::Duties { .. } => {}
+            Want::Presence { .. } | Want::Alerts | Want::Scrape | Want::Probe | Want::Incidents | Want::Queues | Want::Duties { .. } => {}
         }
     }
 }
@@ -99,6 +99,7 @@ pub fn schedule(
     let wants = match gives {
         Gives::Alerts => vec![Want::Alerts],
         Gives::Scrape => vec![Want::Scrape],
+        Gives::Probe => vec![Want::Probe],
         Gives::Duties => vec![Want::Duties { between: Interval { from: at - DUTIES.0, to: at + DUTIES.1 } }],
         Gives::Queues => vec![Want::Queues],
         Gives::Incidents => incidents(source, answered, at),
@@ -122,7 +123,7 @@ fn due(source: &SourcePlan, last: Option<&DateTime<Utc>>, cadence: TimeDelta, at
 
 fn metrics(plan: &Plan, source: &SourcePlan, answered: &Answered, interest: &Interest, at: DateTime<Utc>) -> Vec<Want> {
     let mut wants = Vec::new();
-    for definition in plan.definitions.iter().filter(|d| d.source == source.name) {
+    for definition in plan.definitions.iter().filter(|d| d.source == source.name && !d.sli.is_tallied()) {
         wants.push(Want::Presence { definition: definition.id.clone() });
         let due = definition.windows().into_iter().filter(|w| {
             let cadence = TimeDelta::from_std(source.cadence(*w)).unwrap_or_default();
@@ -131,14 +132,14 @@ fn metrics(plan: &Plan, source: &SourcePlan, answered: &Answered, interest: &Int
         wants.extend(due.map(|window| Want::Counts { definition: definition.id.clone(), window }));
         wants.extend(past(definition, answered, interest, at));
     }
-    wants.extend(start(plan, source, answered, interest));
+    wants.extend(start(plan, answered, interest, |d| d.source == source.name && !d.sli.is_tallied()));
     wants
 }
 
-/// The next beginning of an episode to be found out. One at a time: each takes a look at hours or days.
-pub fn start(plan: &Plan, source: &SourcePlan, answered: &Answered, interest: &Interest) -> Option<Want> {
+/// The next beginning of an episode of `ours` to be found out. One at a time: each takes a look at hours or days.
+pub fn start(plan: &Plan, answered: &Answered, interest: &Interest, ours: impl Fn(&Definition) -> bool) -> Option<Want> {
     let due = interest.starts.iter().find(|(d, g, grade)| {
-        let ours = plan.definition(d).is_some_and(|d| d.source == source.name);
+        let ours = plan.definition(d).is_some_and(|d| ours(d));
         ours && !answered.0.contains_key(&Key::Start(d.clone(), g.clone(), *grade))
     });
     due.map(|(d, g, grade)| Want::Start { definition: d.clone(), group: g.clone(), grade: *grade })

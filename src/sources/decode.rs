@@ -125,14 +125,15 @@ impl From<f64> for Seen {
 
 /// Two sides as counts; `None` where one is not known.
 pub fn sum_up(sli: &Sli, part: Seen, total: Seen) -> Option<EventCounts> {
+    let ratio = sli.ratio()?;
     let (part, total) = match (part, total) {
         (Seen::Number(part), Seen::Number(total)) => (part, total),
-        (Seen::Missing, Seen::Number(total)) if sli.missing_is_zero => (0.0, total),
+        (Seen::Missing, Seen::Number(total)) if ratio.missing_is_zero => (0.0, total),
         // Events of a kind without events at all contradict each other: only nothing of nothing is believed.
-        (Seen::Number(part), Seen::Missing) if sli.missing_is_zero && part == 0.0 => (0.0, 0.0),
+        (Seen::Number(part), Seen::Missing) if ratio.missing_is_zero && part == 0.0 => (0.0, 0.0),
         _ => return None,
     };
-    let bad = match sli.part {
+    let bad = match ratio.part {
         Side::Good => total - part,
         Side::Bad => part,
     };

@@ -82,18 +82,21 @@ impl Prometheus {
     }
 
     async fn find(&self, want: &Want, definition: &Definition, as_of: DateTime<Utc>, turn: &Turn<'_>) -> Result<Found, Failure> {
+        let text = |question: Option<String>| {
+            question.ok_or_else(|| Failure::malformed(&self.name, &format!("cannot count {}; check which source it names", definition.id)))
+        };
         match want {
             Want::Counts { window, .. } => {
-                let good = self.ask_at(&promql::counts(definition, *window), as_of, turn).await?;
+                let good = self.ask_at(&text(promql::counts(definition, *window))?, as_of, turn).await?;
                 self.found(good.skew, decode::counts(&good.body, definition), Answer::Counts)
             }
             Want::Presence { .. } => {
-                let good = self.ask_at(&promql::presence(definition), as_of, turn).await?;
+                let good = self.ask_at(&text(promql::presence(definition))?, as_of, turn).await?;
                 self.found(good.skew, decode::presence(&good.body, definition), Answer::Presence)
             }
             Want::History { groups, window, from, to, step, .. } => {
                 let span = aligned(*from, *to, *step);
-                let good = self.ask_over(&promql::history(definition, groups, *window), Grid { span, step: *step }, turn).await?;
+                let good = self.ask_over(&text(promql::history(definition, groups, *window))?, Grid { span, step: *step }, turn).await?;
                 self.found(good.skew, decode::history(&good.body, definition, span, *step), |mut lines| {
                     lines.retain(|(group, _)| groups.is_empty() || groups.contains(group));
                     Answer::History(lines)
@@ -101,12 +104,12 @@ impl Prometheus {
             }
             Want::Start { group, grade, .. } => {
                 let grid = look_back(*grade, as_of);
-                let good = self.ask_over(&promql::start(definition, group, *grade), grid, turn).await?;
+                let good = self.ask_over(&text(promql::start(definition, group, *grade))?, grid, turn).await?;
                 self.found(good.skew, decode::by_tag(&good.body, grid.span, grid.step), |seen| {
                     Answer::Start(start_of_run(definition, group, *grade, grid, |tag| seen.get(tag).map_or(&[][..], Vec::as_slice)))
                 })
             }
-            Want::Alerts | Want::Scrape | Want::Incidents | Want::OnCall | Want::Queues | Want::Duties { .. } => {
+            Want::Alerts | Want::Scrape | Want::Probe | Want::Incidents | Want::OnCall | Want::Queues | Want::Duties { .. } => {
                 Err(Failure::malformed(&self.name, "this is no question for a Prometheus"))
             }
         }
@@ -163,7 +166,7 @@ fn definition_of(want: &Want) -> Option<&DefinitionId> {
         | Want::Presence { definition }
         | Want::History { definition, .. }
         | Want::Start { definition, .. } => Some(definition),
-        Want::Alerts | Want::Scrape | Want::Incidents | Want::OnCall | Want::Queues | Want::Duties { .. } => None,
+        Want::Alerts | Want::Scrape | Want::Probe | Want::Incidents | Want::OnCall | Want::Queues | Want::Duties { .. } => None,
     }
 }
 

@@ -21,35 +21,36 @@ pub const LOOKS: u32 = 240;
 const NARROW: usize = 200;
 
 /// Both sides over `window`; for the period also how much of it is covered.
-pub fn counts(definition: &Definition, window: Window) -> String {
-    let mut question = sides(definition, window, &BTreeMap::new());
+pub fn counts(definition: &Definition, window: Window) -> Option<String> {
+    let mut question = sides(definition, window, &BTreeMap::new())?;
     if window == definition.period {
         let step = Window::from_secs(u64::from(window.secs() / LOOKS).max(1)).unwrap_or(window);
-        let count = grouped("count", definition, &definition.sli.total.to_string());
+        let count = grouped("count", definition, &definition.sli.ratio()?.total.to_string());
         question = format!("{question} or {}", tagged(&format!("count_over_time(({count})[{window}:{step}])"), COVERED));
     }
-    question
+    Some(question)
 }
 
 /// When each group's newest sample was taken.
-pub fn presence(definition: &Definition) -> String {
-    grouped("max", definition, &format!("timestamp({})", definition.sli.total))
+pub fn presence(definition: &Definition) -> Option<String> {
+    Some(grouped("max", definition, &format!("timestamp({})", definition.sli.ratio()?.total)))
 }
 
 /// Both sides over `window`, narrowed to `groups` where they are few.
-pub fn history(definition: &Definition, groups: &[Group], window: Window) -> String {
+pub fn history(definition: &Definition, groups: &[Group], window: Window) -> Option<String> {
     sides(definition, window, &narrow(definition, groups))
 }
 
 /// Both sides of one group over every window of the rules of `grade`, tagged `part:5m`, `total:5m` and so on.
-pub fn start(definition: &Definition, group: &Group, grade: Grade) -> String {
+pub fn start(definition: &Definition, group: &Group, grade: Grade) -> Option<String> {
+    let ratio = definition.sli.ratio()?;
     let only = narrow(definition, std::slice::from_ref(group));
     let windows: BTreeSet<Window> = definition.rules_of(grade).flat_map(|r| [r.short, r.long]).collect();
     let side = |tag: &str, selector: &Selector, window: &Window| {
         tagged(&increase(definition, &narrowed(selector, &only), *window), &start_tag(tag, *window))
     };
-    let both = |w: &Window| [side(PART, &definition.sli.selector, w), side(TOTAL, &definition.sli.total, w)];
-    windows.iter().flat_map(both).collect::<Vec<_>>().join(" or ")
+    let both = |w: &Window| [side(PART, &ratio.selector, w), side(TOTAL, &ratio.total, w)];
+    Some(windows.iter().flat_map(both).collect::<Vec<_>>().join(" or "))
 }
 
 /// The tag of one side over one window in [`start`].
@@ -57,9 +58,10 @@ pub fn start_tag(side: &str, window: Window) -> String {
     format!("{side}:{window}")
 }
 
-fn sides(definition: &Definition, window: Window, only: &BTreeMap<String, String>) -> String {
+fn sides(definition: &Definition, window: Window, only: &BTreeMap<String, String>) -> Option<String> {
+    let ratio = definition.sli.ratio()?;
     let side = |tag, selector| tagged(&increase(definition, &narrowed(selector, only), window), tag);
-    format!("{} or {}", side(PART, &definition.sli.selector), side(TOTAL, &definition.sli.total))
+    Some(format!("{} or {}", side(PART, &ratio.selector), side(TOTAL, &ratio.total)))
 }
 
 fn increase(definition: &Definition, selector: &str, window: Window) -> String {
@@ -98,29 +100,29 @@ mod tests {
     fn both_sides_travel_in_one_question() {
         let good = definition("availability", &["service"]);
         assert_eq!(
-            counts(&good, Window::minutes(5)),
+            counts(&good, Window::minutes(5)).unwrap(),
             r#"label_replace(sum by (service) (increase(http_requests_total{code!~"5.."}[5m])), "burnwatch_side", "part", "", "") or label_replace(sum by (service) (increase(http_requests_total[5m])), "burnwatch_side", "total", "", "")"#
         );
-        let period = counts(&good, good.period);
+        let period = counts(&good, good.period).unwrap();
         assert!(period.ends_with(
             r#" or label_replace(count_over_time((count by (service) (http_requests_total))[30d:3h]), "burnwatch_side", "covered", "", "")"#
         ));
-        assert_eq!(presence(&good), "max by (service) (timestamp(http_requests_total))");
-        assert!(counts(&definition("all", &[]), Window::minutes(5)).starts_with("label_replace(sum by () (increase("));
+        assert_eq!(presence(&good).unwrap(), "max by (service) (timestamp(http_requests_total))");
+        assert!(counts(&definition("all", &[]), Window::minutes(5)).unwrap().starts_with("label_replace(sum by () (increase("));
     }
 
     #[test]
     fn a_question_names_the_groups_it_wants_as_texts_not_as_patterns() {
         let group = |values: &[&str]| Group(values.iter().map(|v| Untrusted::new(*v)).collect());
         let one = definition("availability", &["service"]);
-        let asked = history(&one, &[group(&["a.b"]), group(&["c|\"d"])], Window::minutes(5));
+        let asked = history(&one, &[group(&["a.b"]), group(&["c|\"d"])], Window::minutes(5)).unwrap();
         assert!(asked.contains(r#"http_requests_total{code!~"5..",service=~"a\\.b|c\\|\"d"}[5m]"#), "{asked}");
         let two = definition("availability", &["service", "zone"]);
-        let asked = history(&two, &[group(&["a", "eu"]), group(&["b", "eu"])], Window::minutes(5));
+        let asked = history(&two, &[group(&["a", "eu"]), group(&["b", "eu"])], Window::minutes(5)).unwrap();
         assert!(asked.contains(r#"http_requests_total{service=~"a|b",zone=~"eu"}"#), "{asked}");
         let many: Vec<_> = (0..=NARROW).map(|n| group(&[&n.to_string()])).collect();
-        assert!(!history(&one, &many, Window::minutes(5)).contains("=~"));
-        let asked = start(&one, &group(&["a"]), Grade::Page);
+        assert!(!history(&one, &many, Window::minutes(5)).unwrap().contains("=~"));
+        let asked = start(&one, &group(&["a"]), Grade::Page).unwrap();
         assert_eq!(asked.matches(" or ").count(), 7, "four windows, two sides: {asked}");
         assert!(asked.contains(r#"(increase(http_requests_total{service=~"a"}[1h])), "burnwatch_side", "total:1h", "", "")"#), "{asked}");
     }

@@ -153,8 +153,8 @@ impl Wanted {
     fn new(definitions: Vec<Arc<Definition>>) -> Self {
         let mut by_metric: HashMap<String, Vec<usize>> = HashMap::new();
         for (at, definition) in definitions.iter().enumerate() {
-            let names = BTreeSet::from([definition.sli.selector.metric(), definition.sli.total.metric()]);
-            for name in names {
+            let names = definition.sli.ratio().map(|ratio| BTreeSet::from([ratio.selector.metric(), ratio.total.metric()]));
+            for name in names.into_iter().flatten() {
                 by_metric.entry(name.to_owned()).or_default().push(at);
             }
         }
@@ -193,8 +193,9 @@ fn labels<'a>(sample: &Sample<'a>, extra: &'a BTreeMap<String, String>) -> BTree
 /// A sample as a definition sees it; `None` if it does not select it.
 fn counter(definition: &Definition, sample: &Sample<'_>, labels: &BTreeMap<&str, Cow<'_, str>>) -> Option<Counter> {
     let value = |name: &str| labels.get(name).map(|v| &**v);
-    let in_total = definition.sli.total.selects(sample.name, value);
-    let in_part = definition.sli.selector.selects(sample.name, value);
+    let ratio = definition.sli.ratio()?;
+    let in_total = ratio.total.selects(sample.name, value);
+    let in_part = ratio.selector.selects(sample.name, value);
     (in_total || in_part).then(|| Counter {
         definition: definition.id.clone(),
         group: Group(definition.by.iter().map(|label| Untrusted::new(value(label).unwrap_or_default())).collect()),

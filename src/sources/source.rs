@@ -29,6 +29,8 @@ pub enum Gives {
     Alerts,
     /// [`Want::Scrape`].
     Scrape,
+    /// [`Want::Probe`].
+    Probe,
     /// [`Want::Duties`].
     Duties,
     /// [`Want::Incidents`], [`Want::OnCall`].

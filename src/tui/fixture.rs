@@ -9,7 +9,7 @@ use crate::domain::{
     Ack, ActId, Actor, Alerts, Book, BurnRate, Call, Calls, Cell, Chronicle, Cover, Definition, Delivery, Effect, Entry, Episode,
     EventCounts, Fault, FaultClass, Figure, FiringAlert, Freshness, Grade, Group, HandoffNote, History, Incident, IncidentId, Interval,
     LabelMatcher, Labels, Layer, LeaseView, Link, Log, Mean, Moment, Objective, OnCallEntry, Origin, Outcome, Override, PagedIncident,
-    Person, Place, Response, Rota, Rotation, RuleState, Seat, Selector, Service, Severity, Shift, Side, Silence, Sli, SloId, SloRow,
+    Person, Place, Ratio, Response, Rota, Rotation, RuleState, Seat, Selector, Service, Severity, Shift, Side, Silence, Sli, SloId, SloRow,
     Snapshot, SourceName, SourceRow, State, Status, StoreState, Target, Text, Told, Untrusted, Verdict, What, Window, burn_rate, workbook,
 };
 
@@ -63,7 +63,7 @@ fn definition(name: &str) -> Arc<Definition> {
         objective: Objective::new(0.999).unwrap(),
         overrides: BTreeMap::new(),
         period: Window::days(30),
-        sli: Sli { part: Side::Good, selector: selector.clone(), total: selector, missing_is_zero: true },
+        sli: Sli::Ratio(Ratio { part: Side::Good, selector: selector.clone(), total: selector, missing_is_zero: true }),
         rules: workbook(Window::days(30)),
         min_events: 0.0,
         qualified: false,

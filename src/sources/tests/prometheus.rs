@@ -13,7 +13,8 @@ use super::{
     stand_in::{Say, StandIn, deadlines, http, patient, sunday},
 };
 use crate::domain::{
-    Answer, Ask, Definition, DefinitionId, EventCounts, FaultClass, Grade, Group, GroupCounts, Lane, Part, Side, Untrusted, Want, Window,
+    Answer, Ask, Definition, DefinitionId, EventCounts, FaultClass, Grade, Group, GroupCounts, Lane, Part, Ratio, Side, Sli, Untrusted,
+    Want, Window,
 };
 
 const MINUTE: Window = Window::minutes(1);
@@ -130,17 +131,18 @@ async fn a_value_that_is_no_number_is_never_a_count() {
 
 #[test]
 fn a_missing_side_means_zero_only_where_the_row_says_so() {
-    let mut sli = definition("availability", &[]).sli;
+    let mut ratio = definition("availability", &[]).sli.ratio().unwrap().clone();
+    let sum_up = |ratio: &Ratio, part, total| decode::sum_up(&Sli::Ratio(ratio.clone()), part, total);
     let ten = Some(EventCounts { bad: 10.0, total: 10.0 });
-    assert_eq!(decode::sum_up(&sli, Seen::Missing, Seen::Number(10.0)), ten, "no good events among ten");
-    assert_eq!(decode::sum_up(&sli, Seen::Number(3.0), Seen::Missing), None, "three of nothing");
-    assert_eq!(decode::sum_up(&sli, Seen::NoNumber, Seen::Number(10.0)), None);
-    assert_eq!(decode::sum_up(&sli, Seen::Missing, Seen::Missing), None);
-    sli.part = Side::Bad;
-    assert_eq!(decode::sum_up(&sli, Seen::Missing, Seen::Number(10.0)), Some(EventCounts { bad: 0.0, total: 10.0 }));
-    sli.missing_is_zero = false;
-    assert_eq!(decode::sum_up(&sli, Seen::Missing, Seen::Number(10.0)), None);
-    assert_eq!(decode::sum_up(&sli, Seen::Number(2.0), Seen::Number(10.0)), Some(EventCounts { bad: 2.0, total: 10.0 }));
+    assert_eq!(sum_up(&ratio, Seen::Missing, Seen::Number(10.0)), ten, "no good events among ten");
+    assert_eq!(sum_up(&ratio, Seen::Number(3.0), Seen::Missing), None, "three of nothing");
+    assert_eq!(sum_up(&ratio, Seen::NoNumber, Seen::Number(10.0)), None);
+    assert_eq!(sum_up(&ratio, Seen::Missing, Seen::Missing), None);
+    ratio.part = Side::Bad;
+    assert_eq!(sum_up(&ratio, Seen::Missing, Seen::Number(10.0)), Some(EventCounts { bad: 0.0, total: 10.0 }));
+    ratio.missing_is_zero = false;
+    assert_eq!(sum_up(&ratio, Seen::Missing, Seen::Number(10.0)), None);
+    assert_eq!(sum_up(&ratio, Seen::Number(2.0), Seen::Number(10.0)), Some(EventCounts { bad: 2.0, total: 10.0 }));
 }
 
 #[tokio::test]

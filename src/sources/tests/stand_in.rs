@@ -14,7 +14,7 @@ use tokio::{
 use url::Url;
 
 use super::super::settings::{Deadlines, HttpSettings};
-use crate::domain::{Definition, DefinitionId, Objective, Side, Sli, SourceName, Text, Window, workbook};
+use crate::domain::{Definition, DefinitionId, Objective, Ratio, Side, Sli, SourceName, Text, Window, workbook};
 
 /// What is said on one connection.
 #[derive(Clone, Debug)]
@@ -157,12 +157,12 @@ pub fn definition(name: &str, by: &[&str]) -> Definition {
         objective: Objective::new(0.999).unwrap(),
         overrides: std::collections::BTreeMap::default(),
         period,
-        sli: Sli {
+        sli: Sli::Ratio(Ratio {
             part: Side::Good,
             selector: r#"http_requests_total{code!~"5.."}"#.parse().unwrap(),
             total: "http_requests_total".parse().unwrap(),
             missing_is_zero: true,
-        },
+        }),
         rules: workbook(period),
         min_events: 0.0,
         qualified: false,

@@ -1,0 +1,62 @@
+//! What is counted: how an SLO tells its good events from the bad ones.
+
+use std::time::Duration;
+
+use super::Selector;
+
+/// What is counted.
+#[derive(Clone, Debug)]
+pub enum Sli {
+    /// Counters that selectors tell apart.
+    Ratio(Ratio),
+    /// The checks of a probe, which counts them itself.
+    Probe(ProbeEvents),
+}
+
+/// Counters of all events, and of those that are told apart.
+#[derive(Clone, Debug)]
+pub struct Ratio {
+    /// Which events are told apart.
+    pub part: Side,
+    /// Their selector.
+    pub selector: Selector,
+    /// The selector of all events.
+    pub total: Selector,
+    /// Whether a side that is missing while the other is there means zero of it: always so if both are one metric, else only if the
+    /// row says `missing = "zero"`.
+    pub missing_is_zero: bool,
+}
+
+/// Which checks of a probe are events, and which of those are bad.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProbeEvents {
+    /// `None`: each check is an event, bad if it failed. Else each check that succeeded is one, bad if it took longer than this.
+    pub under: Option<Duration>,
+}
+
+/// Which side of the events a selector counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// `good = …`
+    Good,
+    /// `bad = …`
+    Bad,
+}
+
+impl Sli {
+    /// The counters to be read, where there are such.
+    pub const fn ratio(&self) -> Option<&Ratio> {
+        match self {
+            Self::Ratio(ratio) => Some(ratio),
+            Self::Probe(_) => None,
+        }
+    }
+    /// Whether the source brings events that it counted itself, one by one, which the cockpit keeps; else it has counters, or counts over
+    /// windows.
+    pub const fn is_tallied(&self) -> bool {
+        match self {
+            Self::Ratio(_) => false,
+            Self::Probe(_) => true,
+        }
+    }
+}
