@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{ActId, IncidentId, LabelMatcher, Override, SourceName, Text};
+use super::{ActId, IncidentId, LabelMatcher, Override, RunEvent, SourceName, Text};
 
 /// Who acts, and how sure we are of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -322,7 +322,7 @@ pub enum Outcome {
 }
 
 /// One line of the journal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
     /// Place in the journal, from 1; 0 before it is written.
     pub id: u64,
@@ -346,7 +346,7 @@ pub struct Entry {
 }
 
 /// Begin or end of an act.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
 pub enum What {
     /// Written before the act.
@@ -361,6 +361,31 @@ pub enum What {
         #[serde(flatten)]
         outcome: Outcome,
     },
+    /// Something happened in a run of a runbook, whose thread this is; what begins and what ends are events of their own there.
+    Run {
+        /// What.
+        #[serde(flatten)]
+        event: RunEvent,
+    },
+}
+
+impl What {
+    /// Whether somebody wanted this, so that who comes second is to be told of it.
+    pub const fn is_a_deed(&self) -> bool {
+        match self {
+            Self::Asked { .. } => true,
+            Self::Ended { .. } => false,
+            Self::Run { event } => event.is_a_deed(),
+        }
+    }
+    /// The verb for a list; `ended` for an end.
+    pub const fn verb(&self) -> &'static str {
+        match self {
+            Self::Asked { effect } => effect.verb(),
+            Self::Ended { .. } => "ended",
+            Self::Run { event } => event.verb(),
+        }
+    }
 }
 
 /// How far the delivery of an acknowledgement has come.
@@ -474,6 +499,7 @@ impl Thread {
                 }
             }
             What::Ended { outcome } => self.end(entry, outcome),
+            What::Run { .. } => {}
         }
     }
 

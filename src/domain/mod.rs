@@ -25,6 +25,7 @@ mod request;
 mod response;
 mod rota;
 mod rotation;
+mod run;
 mod runbook;
 mod selector;
 mod shift;
@@ -56,10 +57,14 @@ pub use paged::{Holder, Moment, PagedIncident, person_of};
 pub use plan::{AckPolicy, Ask, Definition, Feed, Lane, Person, Plan, Service, SourcePlan, Want};
 pub use probe::Probed;
 pub use queue::{QueuePoll, QueueSample};
-pub use request::{Act, Question, Request, Verb};
+pub use request::{Act, Question, Request, RunVerb, Verb};
 pub use response::{LOOKS_BACK, Mean, Response, SERVICE_LABELS, response, service_of_labels};
 pub use rota::{Book, Handoff, HandoffNote, Held, MadeOverride, Place, ROTATION_PREFIX, Rota, RotationLog, SeatRow, rotation_subject};
 pub use rotation::{BadRotation, Layer, Override, Rotation};
+pub use run::{
+    Attempt, Begun, End, How, Judgement, Left, Outline, OutputMark, Process, RUN_PREFIX, Run, RunEvent, RunId, RunRefusal, RunState,
+    RunStep, Settled, Started, StepOutput, StepState, legible,
+};
 pub use runbook::{
     Check, Command, Comparison, EffectWish, Expectation, Hangup, Hash, HttpCall, Input, Library, Observed, Runbook, Shell, Signal, Step,
     StepKind, Unusable, variable_name,

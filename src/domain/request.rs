@@ -1,10 +1,10 @@
 //! What the screen and the commands ask for: an act, which is journalled, or a look, which never is.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, Utc};
 
-use super::{Actor, Escalation, IncidentId, LabelMatcher, Override, SloId, SourceName, Text};
+use super::{ActId, Actor, Escalation, IncidentId, LabelMatcher, Override, RunbookId, SloId, SourceName, StepName, Text, Untrusted};
 
 /// Something a person wants.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,7 +18,8 @@ pub enum Request {
 /// A wish to act on what was seen.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Act {
-    /// On which incident; for what is done to a rotation its [`rotation_subject`](super::rotation_subject).
+    /// On which incident; for what is done to a rotation its [`rotation_subject`](super::rotation_subject), to a run its
+    /// [`subject`](super::RunId::subject).
     pub incident: IncidentId,
     /// The version of its thread that was on screen: if the journal is further, the act is refused and the person told who was first.
     pub seen: u64,
@@ -108,6 +109,63 @@ pub enum Verb {
         /// Of which handoff.
         handoff: DateTime<Utc>,
     },
+    /// Do something in a run of a runbook.
+    Run(RunVerb),
+}
+
+/// What can be done in a run of a runbook.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RunVerb {
+    /// Begin one. Its number is given to it by the journal; the act's subject is not looked at, and its `seen` is 0. Only one run of a
+    /// runbook for an incident is open at a time: whoever comes second is told of it.
+    Begin {
+        /// Of which runbook.
+        runbook: RunbookId,
+        /// For which incident; `None` for none.
+        incident: Option<IncidentId>,
+        /// The drill that it is part of.
+        drill: Option<Text>,
+    },
+    /// Start a step.
+    Start {
+        /// Which.
+        step: StepName,
+        /// What was chosen, by the names of its inputs.
+        inputs: BTreeMap<String, Untrusted>,
+        /// Whether who asks has looked at what an attempt of unknown end has done.
+        again: bool,
+    },
+    /// Take a step back by the step that it names for that.
+    Undo {
+        /// Which is taken back.
+        step: StepName,
+        /// What was chosen, by the names of the inputs of the one that takes it back.
+        inputs: BTreeMap<String, Untrusted>,
+    },
+    /// Say that a step which people do is done.
+    Tick {
+        /// Which.
+        step: StepName,
+        /// What there is to say.
+        note: Option<Text>,
+    },
+    /// Leave a step out.
+    Skip {
+        /// Which.
+        step: StepName,
+        /// Why.
+        reason: Text,
+    },
+    /// End an attempt of a step, and whatever it has left if its runner is gone.
+    Cancel {
+        /// Which attempt.
+        key: ActId,
+    },
+    /// End the run, and what runs of it.
+    Abort {
+        /// Why.
+        reason: Text,
+    },
 }
 
 /// What can be looked at beyond what every poll brings.
@@ -119,4 +177,7 @@ pub enum Question {
     Refresh,
     /// This incident is open in full: bring its whole thread of the journal, and its log where a source keeps one.
     Chronicle(IncidentId),
+    /// The output of this attempt of a step is on screen: bring it in [`Snapshot::output`](super::Snapshot::output), and go on bringing it
+    /// while it grows. `None` once nobody looks.
+    Output(Option<ActId>),
 }

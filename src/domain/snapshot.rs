@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     BurnRate, Calls, Chronicle, Definition, Duty, Entry, Episode, EventCounts, Grade, Group, Incident, IncidentId, Interval, LabelMatcher,
-    Labels, Lane, Link, Objective, OnCallEntry, PagedIncident, Probed, QueuePoll, QueueSample, Rota, RotationLog, SloId, SourceName, Text,
-    Thread, Want, Window,
+    Labels, Lane, Link, Objective, OnCallEntry, PagedIncident, Probed, QueuePoll, QueueSample, Rota, RotationLog, Run, RunId, SloId,
+    SourceName, StepOutput, Text, Thread, Want, Window,
 };
 
 /// Why a source gave no answer, by what can be done about it.
@@ -264,6 +264,8 @@ pub enum Event {
     Toast(Toast),
     /// What was looked up of one incident.
     Chronicle(IncidentId, Box<Chronicle>),
+    /// What a step that somebody looks at has written; `None` if nobody looks any more.
+    Output(Option<Arc<StepOutput>>),
     /// Time passed: freshness, lapses.
     Tick,
 }
@@ -311,6 +313,10 @@ pub struct Snapshot {
     pub rotas: Vec<Arc<Rota>>,
     /// Until when these hold by themselves; `None` if they must be worked out anew.
     pub rotas_until: Option<DateTime<Utc>>,
+    /// Runs of runbooks: all that are open, and the newest of the others.
+    pub runs: BTreeMap<RunId, Arc<Run>>,
+    /// What the step that somebody looks at has written.
+    pub output: Option<Arc<StepOutput>>,
     /// What the store is like.
     pub store: StoreState,
     /// Refusals and such, newest last; the screen shows each once.
@@ -524,6 +530,8 @@ impl Snapshot {
             calls: Arc::default(),
             rotas: Vec::new(),
             rotas_until: None,
+            runs: BTreeMap::new(),
+            output: None,
             store: StoreState::default(),
             toasts: Vec::new(),
             calm_since: None,
@@ -537,6 +545,10 @@ impl Snapshot {
     /// The open incident of this id.
     pub fn incident(&self, id: &IncidentId) -> Option<&Arc<Incident>> {
         self.incidents.iter().find(|i| i.id == *id)
+    }
+    /// The run that is open of this runbook for this incident, if there is one.
+    pub fn open_run(&self, runbook: &super::RunbookId, incident: Option<&IncidentId>) -> Option<&Arc<Run>> {
+        self.runs.values().rev().find(|r| r.runbook == *runbook && r.incident.as_ref() == incident && !r.state().is_over())
     }
     /// Open incidents that are not held back, by whether they page: pages, tickets.
     pub fn pages_and_tickets(&self) -> (usize, usize) {

@@ -719,6 +719,7 @@ impl Core {
         match request {
             Request::Look(Question::Refresh) => self.refresh.send_modify(|n| *n += 1),
             Request::Look(Question::Chronicle(id)) => self.look_up(&id),
+            Request::Look(Question::Output(_)) => {}
             Request::Look(Question::History(visible)) => {
                 self.visible = visible;
                 self.look();

@@ -6,6 +6,7 @@
 mod incidents;
 mod paged;
 mod rotas;
+mod runs;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -56,6 +57,7 @@ pub fn fold(previous: &Snapshot, plan: &Plan, event: Event, now: DateTime<Utc>) 
             next.toasts.drain(..surplus);
         }
         Event::Chronicle(id, chronicle) => chronicled(&mut next, id, *chronicle),
+        Event::Output(output) => next.output = output,
         Event::Tick => {}
     }
     settle(&mut next, previous, plan, now);
@@ -588,6 +590,7 @@ fn journal(next: &mut Snapshot, entries: Vec<Entry>) {
     for entry in entries.into_iter().filter(|e| e.id > newest) {
         next.threads.entry(entry.subject.clone()).or_default().apply(&entry);
         rotas::entry(next, &entry);
+        runs::entry(next, &entry);
         next.latest.push(Arc::new(entry));
     }
     let surplus = next.latest.len().saturating_sub(LATEST);

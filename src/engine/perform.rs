@@ -127,7 +127,7 @@ impl Acting {
             Verb::Resolve { note } => Effect::Resolve { target: paged(incident)?, note: note.clone() },
             Verb::Snooze { span } => Effect::Snooze { target: paged(incident)?, until: now + delta(*span) },
             Verb::Escalate { to } => Effect::Escalate { target: paged(incident)?, to: to.clone() },
-            Verb::Override { .. } | Verb::HandoffNote { .. } | Verb::HandoffRead { .. } => {
+            Verb::Override { .. } | Verb::HandoffNote { .. } | Verb::HandoffRead { .. } | Verb::Run(_) => {
                 return Err(Refusal::NotOpen(act.incident.clone()));
             }
         };
@@ -229,16 +229,13 @@ impl Acting {
 
     /// Write the intent down. `seen` is the version of the thread that its author saw.
     pub fn ask(&self, entry: Entry, seen: u64) -> Result<Entry, Refusal> {
-        let verb = if let What::Asked { effect } = &entry.what { effect.verb() } else { "end" };
+        let verb = entry.what.verb();
         tracing::info!(act = %entry.act, subject = %entry.subject, who = %entry.who, seen, verb, "asks");
         self.store.append(entry, Some(seen)).map_err(|error| match error {
             JournalError::Conflict { first } => Refusal::Late {
                 title: first.title.clone(),
                 who: first.who.clone(),
-                verb: match &first.what {
-                    What::Asked { effect } => effect.verb(),
-                    What::Ended { .. } => "ended",
-                },
+                verb: first.what.verb(),
                 at: first.at.format("%H:%M:%S UTC").to_string(),
             },
             JournalError::Store(error) => Refusal::NoJournal(error.to_string()),

@@ -157,11 +157,11 @@ fn after(journal: &Connection, subject: &IncidentId, version: u64) -> rusqlite::
     rows.query_map(params![subject.as_str(), version.cast_signed()], entry_of)?.collect()
 }
 
-/// Who came first after `version`: the newest `Asked` of the thread, or, if there is none, its newest entry.
+/// Who came first after `version`: the newest deed of the thread, or, if there is none, its newest entry.
 fn first_after(journal: &Connection, subject: &IncidentId, version: u64) -> rusqlite::Result<Option<Entry>> {
     let newest_first = after(journal, subject, version)?;
-    let asked = newest_first.iter().find(|entry| matches!(entry.what, What::Asked { .. }));
-    Ok(asked.or_else(|| newest_first.first()).cloned())
+    let deed = newest_first.iter().find(|entry| entry.what.is_a_deed());
+    Ok(deed.or_else(|| newest_first.first()).cloned())
 }
 
 /// The entry in a row of id and body.

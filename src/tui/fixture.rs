@@ -399,6 +399,8 @@ pub fn burning() -> Snapshot {
         calls: Arc::default(),
         rotas: rotas(),
         rotas_until: None,
+        runs: BTreeMap::new(),
+        output: None,
         store: StoreState { place: Text::clean("/var/lib/burnwatch/acme"), trouble: None, lease: LeaseView::Ours },
         toasts: Vec::new(),
         calm_since: None,

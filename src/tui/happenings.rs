@@ -3,7 +3,9 @@
 use chrono::{DateTime, Utc};
 
 use super::theme::Role;
-use crate::domain::{Effect, Entry, Episode, Escalation, Grade, Incident, Outcome, Passage, Release, Snapshot, What, timeline};
+use crate::domain::{
+    Effect, Entry, Episode, Escalation, Grade, How, Incident, Outcome, Passage, Release, RunEvent, Snapshot, What, timeline,
+};
 
 /// One line of what happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -112,7 +114,26 @@ fn of_entry(entry: &Entry) -> Option<Happening> {
         What::Asked { effect: Effect::HandoffRead { .. } } => ("read", Role::Text, format!("{who:#} read the note of {title}")),
         What::Ended { outcome: Outcome::Failed { why, .. } } => ("failed", Role::Critical, format!("{title}: {why}")),
         What::Ended { outcome: Outcome::Unknown { why } } => ("unknown", Role::Unknown, format!("{title}: {why}")),
-        What::Asked { effect: Effect::Extend { .. } } | What::Ended { outcome: Outcome::Done { .. } } => return None,
+        What::Run { event: RunEvent::Begun(_) } => ("run", Role::Text, format!("{who:#} began {title}")),
+        What::Run { event: RunEvent::Started(started) } => ("step", Role::Text, format!("{who:#} runs `{}` of {title}", started.step)),
+        What::Run { event: RunEvent::Ended { end, .. } } => {
+            let role = match end.how {
+                How::Ok => Role::Ok,
+                How::Unknown => Role::Unknown,
+                How::Failed | How::TimedOut | How::Cancelled | How::NotRun => Role::Critical,
+            };
+            ("step", role, format!("{title}: {end}"))
+        }
+        What::Run { event: RunEvent::Judged { judgement, .. } } => ("effect", Role::Text, format!("{title}: {judgement}")),
+        What::Run { event: RunEvent::Ticked { step, .. } } => ("tick", Role::Text, format!("{who:#} did `{step}` of {title}")),
+        What::Run { event: RunEvent::Skipped { step, reason } } => {
+            ("skip", Role::Text, format!("{who:#} skipped `{step}` of {title}: “{reason}”"))
+        }
+        What::Run { event: RunEvent::CancelAsked { .. } } => ("cancel", Role::Text, format!("{who:#} ends a step of {title}")),
+        What::Run { event: RunEvent::Aborted { reason } } => ("abort", Role::Warning, format!("{who:#} ended {title}: “{reason}”")),
+        What::Run { event: RunEvent::Up { .. } }
+        | What::Asked { effect: Effect::Extend { .. } }
+        | What::Ended { outcome: Outcome::Done { .. } } => return None,
     };
     Some(Happening { at: entry.at, word, role, text })
 }
