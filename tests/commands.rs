@@ -78,7 +78,7 @@ fn status_is_the_same_in_both_shapes_and_tells_the_verdict_by_its_end() {
     assert_eq!(text.code, json.code);
     assert_eq!(text.out.split_whitespace().next(), shape["verdict"].as_str());
     let ids: Vec<_> = shape["slos"].as_array().unwrap().iter().map(|slo| slo["id"].as_str().unwrap()).collect();
-    assert_eq!(ids.len(), 6);
+    assert_eq!(ids.len(), 10, "six services, two that tell their latency, two queues");
     assert!(ids.iter().all(|id| text.out.contains(id)), "{}", text.out);
     assert!(shape["sources"][0]["state"] == "fresh" && text.talk.is_empty(), "{}", text.talk);
 }

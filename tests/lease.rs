@@ -132,7 +132,7 @@ fn the_lease_changes_hands_and_no_event_is_lost_or_counted_twice() {
         let buckets = shop.buckets(service);
         assert_eq!(counted(&buckets), (sum(true), sum(false)), "{service}");
         assert!(buckets.windows(2).all(|b| b[0].to == b[1].from), "{service}: one poll after the other, never two at a time");
-        let slo = status["slos"].as_array().unwrap().iter().find(|slo| slo["service"] == service).unwrap();
+        let slo = status["slos"].as_array().unwrap().iter().find(|slo| slo["id"] == format!("{service}/availability")).unwrap();
         let period = &slo["counts"]["30d"];
         assert_eq!((period["bad"].as_f64(), period["total"].as_f64()), (Some(sum(true)), Some(sum(false))), "{service}");
         let left = 1.0 - sum(true) / sum(false) / (1.0 - slo["objective"].as_f64().unwrap());

@@ -57,7 +57,7 @@ fn the_overview_tells_the_same_at_every_usual_size() {
     let shop = Shop::burning(home.path());
     let mut pty = cockpit(home.path(), &shop.config, &[], &[], (200, 50));
     // What only narrow screens say.
-    let mut known = words("left held since");
+    let mut known = words("left held since shown");
     for size in [(200, 50), (120, 36), (80, 24)] {
         pty.resize(size.0, size.1);
         pty.wait_for(&format!("all of it at {size:?}"), tells_all);

@@ -60,9 +60,8 @@ fn login() -> Option<String> {
 
 /// Lay the fleet's past into a new store.
 fn lay(place: &Path, past: &[fleet::Bucket]) -> Result<()> {
-    let definition = DefinitionId::new("availability");
     let bucket = |b: &fleet::Bucket| store::Bucket {
-        definition: definition.clone(),
+        definition: DefinitionId::new(b.slo),
         group: Group(vec![Untrusted::new(b.service.clone())]),
         from: b.from,
         to: b.to,

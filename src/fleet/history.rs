@@ -6,21 +6,28 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Scenario, Service, shop::Dice};
+use super::{
+    Scenario, Service,
+    config::{AVAILABILITY, LATENCY, ON_TIME},
+    scenario::wave,
+    shop::Dice,
+};
 use crate::domain::Interval;
 
 /// Events of one service in one stretch of time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bucket {
+    /// Of which of the promises in [`Fleet::config`](super::Fleet::config): its `[[slo]]` name.
+    pub slo: &'static str,
     /// Whose events.
     pub service: String,
     /// First instant inside.
     pub from: DateTime<Utc>,
     /// First instant after.
     pub to: DateTime<Utc>,
-    /// Requests that failed, a whole number, at most `total`.
+    /// Requests that failed, answers that were slow, or jobs that were late: a whole number, at most `total`.
     pub bad: f64,
-    /// All requests, a whole number.
+    /// All requests, answers or jobs, a whole number.
     pub total: f64,
 }
 
@@ -31,7 +38,23 @@ const STEPS: [(i64, i64); 4] = [(280_800, 3_600), (23_400, 300), (600, 60), (0, 
 /// The past `days` days before `now`, service by service, each from the oldest bucket to the youngest.
 pub fn history(scenario: &Scenario, now: DateTime<Utc>, days: u32) -> Vec<Bucket> {
     let spans = spans(now, days);
-    scenario.services.iter().flat_map(|service| spans.iter().map(|span| bucket(scenario.seed, service, *span, now))).collect()
+    scenario.services.iter().flat_map(|service| spans.iter().flat_map(|span| buckets(scenario.seed, service, *span, now))).collect()
+}
+
+/// What is told of one stretch of time: failures of each service, slowness and lateness of those that have it.
+fn buckets(seed: u64, service: &Service, span: Interval, now: DateTime<Utc>) -> impl Iterator<Item = Bucket> {
+    let failed = bucket(seed, service, span, now);
+    let slow = service.slow_share.map(|share| Bucket {
+        slo: LATENCY,
+        bad: Dice::new(seed.rotate_left(7), service.name, span.from.timestamp().cast_unsigned()).share(failed.total as u64, share) as f64,
+        ..failed.clone()
+    });
+    let late = service.queue.map(|queue| {
+        let mut dice = Dice::new(seed, queue.name, span.from.timestamp().cast_unsigned());
+        let total = dice.whole(queue.rate * wave(span.from + (span.to - span.from) / 2) * span.secs());
+        Bucket { slo: ON_TIME, bad: dice.share(total, queue.late_share) as f64, total: total as f64, ..failed.clone() }
+    });
+    [Some(failed), slow, late].into_iter().flatten()
 }
 
 fn spans(now: DateTime<Utc>, days: u32) -> Vec<Interval> {
@@ -54,7 +77,7 @@ fn bucket(seed: u64, service: &Service, span: Interval, now: DateTime<Utc>) -> B
     let total = dice.whole(service.rate_at(middle) * span.secs() * jitter);
     let share = service.quiet_share(seed, span.from) + incident_share(service, span, now);
     let bad = dice.share(total, share);
-    Bucket { service: service.name.to_owned(), from: span.from, to: span.to, bad: bad as f64, total: total as f64 }
+    Bucket { slo: AVAILABILITY, service: service.name.to_owned(), from: span.from, to: span.to, bad: bad as f64, total: total as f64 }
 }
 
 /// Share of the requests of `span` that past incidents made fail, in \[0, 1\].
@@ -91,7 +114,8 @@ mod tests {
         })
     }
     fn by_service(buckets: Vec<Bucket>) -> BTreeMap<String, Vec<Bucket>> {
-        buckets.into_iter().fold(BTreeMap::new(), |mut map: BTreeMap<String, Vec<Bucket>>, b| {
+        let failures = buckets.into_iter().filter(|b| b.slo == AVAILABILITY);
+        failures.fold(BTreeMap::new(), |mut map: BTreeMap<String, Vec<Bucket>>, b| {
             map.entry(b.service.clone()).or_default().push(b);
             map
         })
@@ -171,7 +195,7 @@ mod tests {
         };
         let before = (total(from, "5"), total(from, ""));
         let after = (total(to, "5"), total(to, ""));
-        Bucket { service: service.to_owned(), from, to, bad: after.0 - before.0, total: after.1 - before.1 }
+        Bucket { slo: AVAILABILITY, service: service.to_owned(), from, to, bad: after.0 - before.0, total: after.1 - before.1 }
     }
 
     /// The second after the start at which a page of each service was first seen.

@@ -1,4 +1,4 @@
-//! As much of HTTP/1.1 as a metrics page needs: heads are read, pages are written, everything else is refused politely.
+//! As much of HTTP/1.1 as a metrics page and an order need: heads are read, pages are written, everything else is refused politely.
 //!
 //! Whoever connects may be slow, broken or hostile. A head is at most 8 KiB and arrives within a deadline; a request with a body is
 //! refused, so nothing that follows it can be mistaken for a request; after a refusal the connection ends.
@@ -23,10 +23,21 @@ const PARTING: Duration = Duration::from_secs(5);
 pub(super) struct Request {
     /// The path, without query.
     pub(super) path: String,
-    /// Whether only the head of the answer is wanted.
-    pub(super) head_only: bool,
+    /// What is to be done with it.
+    pub(super) method: Method,
     /// Whether another request may follow on this connection.
     pub(super) keep_alive: bool,
+}
+
+/// What is to be done with a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Method {
+    /// Show it.
+    Get,
+    /// Show only the head of the answer.
+    Head,
+    /// Do what it says.
+    Post,
 }
 
 /// An answer.
@@ -83,7 +94,7 @@ impl Connection {
         let Page { status, media_type, body } = page;
         let (length, connection) = (body.len(), if request.keep_alive { "keep-alive" } else { "close" });
         let allow = if status.starts_with("405") { "Allow: GET, HEAD\r\n" } else { "" };
-        let body = if request.head_only { "" } else { body };
+        let body = if request.method == Method::Head { "" } else { body };
         let answer = format!(
             "HTTP/1.1 {status}\r\nContent-Type: {media_type}\r\nContent-Length: {length}\r\n{allow}Connection: {connection}\r\n\r\n{body}"
         );
@@ -92,7 +103,7 @@ impl Connection {
     /// Say `status` and end the connection. What still comes in is listened to for a moment: closing at once would reset the
     /// connection and take the answer with it.
     pub(super) async fn refuse(&mut self, status: &'static str) -> io::Result<()> {
-        self.answer(&Request { path: String::new(), head_only: false, keep_alive: false }, &Page::bare(status)).await?;
+        self.answer(&Request { path: String::new(), method: Method::Get, keep_alive: false }, &Page::bare(status)).await?;
         self.stream.shutdown().await?;
         let mut rest = (&mut self.stream).take(LONGEST_HEAD as u64 * 16);
         let _ = timeout(PARTING, tokio::io::copy(&mut rest, &mut tokio::io::sink())).await;
@@ -129,8 +140,9 @@ fn read_head(head: &[u8]) -> Result<Request, &'static str> {
     }
     let path = target.split_once('?').map_or(target, |(path, _)| path).to_owned();
     match method {
-        "GET" => Ok(Request { path, head_only: false, keep_alive }),
-        "HEAD" => Ok(Request { path, head_only: true, keep_alive }),
+        "GET" => Ok(Request { path, method: Method::Get, keep_alive }),
+        "HEAD" => Ok(Request { path, method: Method::Head, keep_alive }),
+        "POST" => Ok(Request { path, method: Method::Post, keep_alive }),
         _ => Err("405 Method Not Allowed"),
     }
 }
@@ -143,13 +155,14 @@ mod tests {
 
     #[test]
     fn heads_are_read() {
-        let get = |path: &str, keep_alive| Ok(Request { path: path.to_owned(), head_only: false, keep_alive });
+        let get = |path: &str, keep_alive| Ok(Request { path: path.to_owned(), method: Method::Get, keep_alive });
         for (head, meant) in [
             ("GET / HTTP/1.1\r\n\r\n", get("/", true)),
             ("GET /a?b=c HTTP/1.1\r\nHost: x\r\nConnection: Close\r\n\r\n", get("/a", false)),
             ("GET /a HTTP/1.0\r\nContent-Length: 0\r\n\r\n", get("/a", false)),
-            ("HEAD / HTTP/1.1\r\n\r\n", Ok(Request { path: "/".to_owned(), head_only: true, keep_alive: true })),
-            ("POST / HTTP/1.1\r\n\r\n", Err("405 Method Not Allowed")),
+            ("HEAD / HTTP/1.1\r\n\r\n", Ok(Request { path: "/".to_owned(), method: Method::Head, keep_alive: true })),
+            ("POST / HTTP/1.1\r\n\r\n", Ok(Request { path: "/".to_owned(), method: Method::Post, keep_alive: true })),
+            ("PUT / HTTP/1.1\r\n\r\n", Err("405 Method Not Allowed")),
             ("GET / HTTP/1.1\r\nContent-Length: 5\r\n\r\n", Err("413 Content Too Large")),
             ("GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", Err("413 Content Too Large")),
             ("GET / HTTP/2.0\r\n\r\n", Err("505 HTTP Version Not Supported")),

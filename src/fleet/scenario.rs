@@ -1,20 +1,26 @@
 //! A scenario: who works in the shop, what was promised, what went wrong and what will.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::shop::noise;
+use super::{file, practice, shop::noise};
 
 /// A shop and its fate.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scenario {
     /// What it is called: `bad-canary`.
-    pub name: &'static str,
+    pub name: String,
+    /// What happens, in a few words.
+    pub title: String,
     /// What all chance is drawn from: the same seed gives the same shop.
     pub seed: u64,
     /// Those who serve, in the order in which they are listed.
     pub services: Vec<Service>,
     /// What will go wrong.
     pub faults: Vec<Fault>,
+    /// The runbooks that help: file names of the practice fleet's own, or paths from where the scenario's file is.
+    pub runbooks: Vec<String>,
 }
 
 /// One service of the shop.
@@ -36,6 +42,43 @@ pub struct Service {
     pub error_share: f64,
     /// What went wrong before the start.
     pub past: Vec<PastIncident>,
+    /// Share of requests slower than [`SLOW_SECS`] on a quiet day, in \[0, 1\]; `None` if it does not tell how long they take.
+    pub slow_share: Option<f64>,
+    /// The work that it leaves for later.
+    pub queue: Option<Queue>,
+    /// The connections that it shares out among its requests.
+    pub pool: Option<Pool>,
+}
+
+/// What is promised of latency: an answer within so many seconds.
+pub const SLOW_SECS: f64 = 0.3;
+/// What is promised of queues: that a job is begun within so many seconds of coming in.
+pub const LATE_SECS: u64 = 30;
+
+/// A queue and those who work on it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Queue {
+    /// The value of its `queue` label.
+    pub name: &'static str,
+    /// Jobs that come in per second, mean over a day.
+    pub rate: f64,
+    /// How many work on it when all is well.
+    pub workers: u32,
+    /// Jobs that each of them does per second.
+    pub speed: f64,
+    /// Share of jobs that are late on a quiet day, in \[0, 1\].
+    pub late_share: f64,
+}
+
+/// A pool of connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pool {
+    /// How many there are when all is well.
+    pub size: u32,
+    /// How many there can be.
+    pub most: u32,
+    /// How long a request holds one, in milliseconds, when all is well.
+    pub hold_ms: u32,
 }
 
 /// Something that went wrong before the shop was started.
@@ -49,25 +92,53 @@ pub struct PastIncident {
     pub error_share: f64,
 }
 
-/// Something that will go wrong: a version takes a share of a service's traffic and fails a share of it.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// Something that will go wrong with a service.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Fault {
     /// Whom it befalls.
     pub service: &'static str,
-    /// The `version` label of what fails.
-    pub version: &'static str,
     /// First second after the start in which it does.
     pub from_secs: u64,
-    /// First second after the start in which it no longer does; `None` if it never ends.
+    /// First second after the start in which it no longer does; `None` if it never ends by itself.
     pub to_secs: Option<u64>,
-    /// Share of the service's requests that this version takes, in \[0, 1\].
-    pub traffic_share: f64,
-    /// Share of these that fail, in \[0, 1\].
-    pub error_share: f64,
+    /// What is wrong.
+    pub trouble: Trouble,
+}
+
+/// What is wrong, and by that also what helps.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Trouble {
+    /// A version takes a share of the traffic and fails a share of it, until the traffic is shifted away.
+    Canary {
+        /// The `version` label of what fails.
+        version: Arc<str>,
+        /// Share of the service's requests that it takes, in \[0, 1\].
+        traffic_share: f64,
+        /// Share of these that fail, in \[0, 1\].
+        error_share: f64,
+    },
+    /// The workers of the service's queue hang, until they are started again.
+    Stall,
+    /// A request holds a connection for longer; who gets none is turned away, until the pool is large enough.
+    Pool {
+        /// For how long, in milliseconds.
+        hold_ms: u32,
+    },
+    /// Something that the service asks answers late, until a flag switches it off.
+    Dependency {
+        /// The flag.
+        flag: Arc<str>,
+        /// Share of the service's requests that ask it, in \[0, 1\].
+        share: f64,
+        /// How long these take, in milliseconds.
+        latency_ms: u32,
+        /// Share of these that fail, in \[0, 1\].
+        error_share: f64,
+    },
 }
 
 impl Fault {
-    /// Whether it is going on in second `n` after the start.
+    /// Whether it is going on in second `n` after the start, if nobody does anything about it.
     pub fn is_on(&self, n: u64) -> bool {
         self.from_secs <= n && self.to_secs.is_none_or(|to| n < to)
     }
@@ -81,104 +152,48 @@ impl Service {
     pub fn quiet_share(&self, seed: u64, at: DateTime<Utc>) -> f64 {
         self.error_share * (0.5 + noise(seed, self.name, at.timestamp().div_euclid(WEATHER_SECS)))
     }
-    /// Requests per second expected around `at`: the mean on a daily wave, a quarter more at 15:00 UTC and a quarter less at 03:00.
+    /// Requests per second expected around `at`: the mean on a daily wave.
     pub fn rate_at(&self, at: DateTime<Utc>) -> f64 {
-        let since_peak = (at - TimeDelta::hours(15)).timestamp().rem_euclid(86_400);
-        self.rate * (1.0 + 0.25 * (since_peak as f64 / 86_400.0 * std::f64::consts::TAU).cos())
+        self.rate * wave(at)
     }
 }
 
-const MINUTE: i64 = 60;
-const HOUR: i64 = 3_600;
-const DAY: i64 = 86_400;
-
-/// `(seconds ago, seconds long, share of requests that failed)`.
-fn past(ago_secs: i64, lasted_secs: i64, error_share: f64) -> PastIncident {
-    PastIncident { ago_secs, lasted_secs, error_share }
+/// What is usual at the time of day, around 1: a quarter more at 15:00 UTC and a quarter less at 03:00.
+pub(super) fn wave(at: DateTime<Utc>) -> f64 {
+    let since_peak = (at - TimeDelta::hours(15)).timestamp().rem_euclid(86_400);
+    1.0 + 0.25 * (since_peak as f64 / 86_400.0 * std::f64::consts::TAU).cos()
 }
 
-/// Over 30 days a 99.99 % promise allows 4.32 minutes of full outage, 99.95 % 21.6, 99.9 % 43.2 and 99 % 432. The quiet shares spend 0.1
-/// to 0.65 of a budget evenly; the past incidents spend the rest of what is spent, so that no two budgets look alike.
-fn shop() -> Vec<Service> {
-    vec![
-        Service {
-            name: "gateway",
-            owner: "platform-team",
-            tier: 1,
-            version: "v118",
-            rate: 420.0,
-            objective: "99.9%",
-            error_share: 0.000_35,
-            past: vec![past(17 * DAY, 25 * MINUTE, 0.20), past(96 * MINUTE, 4 * MINUTE, 0.03)],
-        },
-        Service {
-            name: "checkout",
-            owner: "payments-team",
-            tier: 1,
-            version: "v41",
-            rate: 180.0,
-            objective: "99.99%",
-            error_share: 0.000_012,
-            past: vec![past(9 * DAY, 40 * MINUTE, 0.02)],
-        },
-        Service {
-            name: "payments",
-            owner: "payments-team",
-            tier: 1,
-            version: "v77",
-            rate: 90.0,
-            objective: "99.95%",
-            error_share: 0.000_15,
-            past: vec![past(5 * DAY, 30 * MINUTE, 0.10)],
-        },
-        Service {
-            name: "catalog",
-            owner: "storefront-team",
-            tier: 2,
-            version: "v203",
-            rate: 260.0,
-            objective: "99.9%",
-            error_share: 0.000_1,
-            past: vec![],
-        },
-        Service {
-            name: "cart",
-            owner: "storefront-team",
-            tier: 2,
-            version: "v56",
-            rate: 120.0,
-            objective: "99.9%",
-            error_share: 0.000_25,
-            past: vec![past(252 * MINUTE, 6 * MINUTE, 0.01)],
-        },
-        // A whole day on a broken index has overspent its budget: a warning that has nothing to do with tonight.
-        Service {
-            name: "search",
-            owner: "search-team",
-            tier: 3,
-            version: "v12",
-            rate: 150.0,
-            objective: "99%",
-            error_share: 0.006_5,
-            past: vec![past(12 * DAY, 24 * HOUR, 0.14)],
-        },
-    ]
-}
+/// The scenarios that come with the program, and their files.
+const FILES: [(&str, &str); 4] = [
+    ("bad-canary", include_str!("../../practice/scenarios/bad-canary.toml")),
+    ("stalled-queue", include_str!("../../practice/scenarios/stalled-queue.toml")),
+    ("pool-dry", include_str!("../../practice/scenarios/pool-dry.toml")),
+    ("slow-dependency", include_str!("../../practice/scenarios/slow-dependency.toml")),
+];
 
 impl Scenario {
     /// Nothing goes wrong.
     pub fn quiet() -> Self {
-        Self { name: "quiet", seed: 41, services: shop(), faults: Vec::new() }
+        Self::of("quiet")
     }
-    /// A roll-out of checkout that should have been stopped: in second 20 its canary `v42` has been promoted to three quarters of the
-    /// traffic and fails a quarter of that, 18.75 % of checkout's requests, until the end.
-    ///
-    /// Checkout promises 99.99 %, so the ordinary page rule (1h/5m above 14.4) fires once 0.144 % of an hour's requests have failed:
-    /// 0.00144 · 3600 s ÷ 0.1875 = 27.6 s after the fault began. Polled every 5 s, the page is open before second 55, so within the
-    /// first minute however it is counted. At a share of one half it would take 41.5 s, at one tenth 207 s.
+    /// A shop in which nothing goes wrong yet.
+    pub(super) fn of(name: &str) -> Self {
+        let (name, title) = (name.to_owned(), "A quiet day".to_owned());
+        Self { name, title, seed: 41, services: practice::shop(), faults: Vec::new(), runbooks: Vec::new() }
+    }
+    /// The names of the scenarios that come with the program.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        FILES.into_iter().map(|(name, _)| name)
+    }
+    /// The scenario of this name that comes with the program; `None` if there is none.
+    pub fn named(name: &str) -> Option<Self> {
+        let (name, text) = FILES.into_iter().find(|(n, _)| *n == name)?;
+        file::read(name, text).ok()
+    }
+    /// A roll-out of checkout that should have been stopped: what `demo` shows. Its file tells the arithmetic.
     pub fn bad_canary() -> Self {
-        let canary = Fault { service: "checkout", version: "v42", from_secs: 20, to_secs: None, traffic_share: 0.75, error_share: 0.25 };
-        Self { name: "bad-canary", faults: vec![canary], ..Self::quiet() }
+        Self::named("bad-canary").unwrap_or_else(Self::quiet)
     }
     /// The service called `name`; `None` if nobody here is.
     pub fn service(&self, name: &str) -> Option<&Service> {
@@ -205,7 +220,7 @@ mod tests {
 
     #[test]
     fn the_day_is_a_wave_around_the_mean() {
-        let service = shop().remove(0);
+        let service = practice::shop().remove(0);
         let at = |hour| service.rate_at(DateTime::UNIX_EPOCH + TimeDelta::hours(hour)) / service.rate;
         assert!((at(15) - 1.25).abs() < 1e-9 && (at(3) - 0.75).abs() < 1e-9);
         assert!(((0..24).map(at).sum::<f64>() / 24.0 - 1.0).abs() < 1e-9);
@@ -213,14 +228,17 @@ mod tests {
 
     #[test]
     fn a_fault_is_on_from_its_first_second_to_before_its_last() {
-        let fault = Fault { to_secs: Some(30), ..Scenario::bad_canary().faults[0] };
+        let fault = Fault { to_secs: Some(30), ..Scenario::bad_canary().faults.remove(0) };
         assert_eq!([19, 20, 29, 30].map(|n| fault.is_on(n)), [false, true, true, false]);
         assert!(Fault { to_secs: None, ..fault }.is_on(u64::MAX));
     }
 
     #[test]
-    fn every_fault_befalls_somebody() {
-        let scenario = Scenario::bad_canary();
-        assert!(scenario.faults.iter().all(|f| scenario.service(f.service).is_some_and(|s| s.version != f.version)));
+    fn every_scenario_that_comes_along_is_one() {
+        for name in Scenario::names() {
+            let scenario = Scenario::named(name).unwrap();
+            assert_eq!((scenario.name.as_str(), scenario.faults.len(), scenario.runbooks.len()), (name, 1, 1));
+        }
+        assert_eq!(Scenario::named("quiet"), None);
     }
 }

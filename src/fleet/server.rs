@@ -1,7 +1,13 @@
-//! The shop's front door: one small HTTP server on loopback that serves every service's `/metrics`.
+//! The shop's front door: one small HTTP server on loopback that serves every service's `/metrics`, and takes orders.
+//!
+//! An order is a `POST` to [`Fleet::control`] with the order's words as the rest of the path. That address holds a number that nobody can
+//! guess, so that only who has it acts on the fleet.
 
 use std::{
-    fmt, io,
+    collections::hash_map::RandomState,
+    fmt,
+    hash::BuildHasher,
+    io,
     net::{Ipv4Addr, SocketAddr},
     sync::{
         Arc, Mutex, PoisonError,
@@ -17,8 +23,8 @@ use tokio::{
 };
 
 use super::{
-    Bucket, Scenario, Shop, config, exposition,
-    http::{Connection, Page},
+    Bucket, Harm, Order, Scenario, Shop, config, exposition,
+    http::{Connection, Method, Page, Request},
 };
 
 /// What tells the shop the time.
@@ -41,6 +47,8 @@ pub struct Fleet {
 /// What every connection needs.
 struct Shared {
     index: String,
+    /// The path under which orders are taken, with a `/` at its end.
+    control: String,
     clock: Clock,
     shop: Mutex<Shop>,
     requests: AtomicU64,
@@ -52,7 +60,8 @@ impl Fleet {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let (address, started_at) = (listener.local_addr()?, clock());
         let shop = Mutex::new(Shop::new(&scenario, started_at));
-        let shared = Arc::new(Shared { index: index(&scenario), clock, shop, requests: AtomicU64::new(0) });
+        let control = format!("/control/{:016x}{:016x}/", RandomState::new().hash_one(0), RandomState::new().hash_one(1));
+        let shared = Arc::new(Shared { index: index(&scenario), control, clock, shop, requests: AtomicU64::new(0) });
         let door = tokio::spawn(keep_door(listener, Arc::clone(&shared)));
         Ok(Self { scenario, address, started_at, shared, door })
     }
@@ -68,6 +77,22 @@ impl Fleet {
     pub fn targets(&self) -> Vec<(String, String)> {
         let url = |name: &str| format!("http://{}/{name}/metrics", self.address);
         self.scenario.services.iter().map(|s| (s.name.to_owned(), url(s.name))).collect()
+    }
+    /// Where it takes orders; who has this address acts on it.
+    pub fn control(&self) -> String {
+        format!("http://{}{}", self.address, self.shared.control)
+    }
+    /// Do what is ordered now, and say what came of it.
+    pub fn order(&self, order: &Order) -> Result<String, super::BadOrder> {
+        self.shared.shop().order(order, (self.shared.clock)())
+    }
+    /// Whether anything is wrong in the shop now.
+    pub fn harm(&self) -> Harm {
+        self.shared.shop().harm_at((self.shared.clock)())
+    }
+    /// What befalls it.
+    pub const fn scenario(&self) -> &Scenario {
+        &self.scenario
     }
     /// How many requests it has answered, refusals included: who asks it nothing does not raise this.
     pub fn requests(&self) -> u64 {
@@ -120,7 +145,7 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) -> io::Result<()> {
         match request {
             Err(status) => return client.refuse(status).await,
             Ok(request) => {
-                client.answer(&request, &shared.page(&request.path)).await?;
+                client.answer(&request, &shared.answer(&request)).await?;
                 if !request.keep_alive {
                     return Ok(());
                 }
@@ -131,6 +156,24 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) -> io::Result<()> {
 }
 
 impl Shared {
+    fn shop(&self) -> std::sync::MutexGuard<'_, Shop> {
+        self.shop.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    fn answer(&self, request: &Request) -> Page {
+        match (request.method, request.path.strip_prefix(&self.control)) {
+            (Method::Post, Some(words)) => self.order(words),
+            (Method::Post, None) => Page::bare("405 Method Not Allowed"),
+            (Method::Get | Method::Head, _) => self.page(&request.path),
+        }
+    }
+    /// Do what the words in a path say, `/` between them.
+    fn order(&self, words: &str) -> Page {
+        let done = words.replace('/', " ").parse::<Order>().and_then(|order| self.shop().order(&order, (self.clock)()));
+        match done {
+            Ok(said) => Page { body: said + "\n", ..Page::bare("200 OK") },
+            Err(why) => Page { body: format!("{why}\n"), ..Page::bare("422 Unprocessable Content") },
+        }
+    }
     /// The page at `path`: `/`, or `/<service>/metrics`.
     fn page(&self, path: &str) -> Page {
         if path == "/" {
@@ -141,9 +184,9 @@ impl Shared {
     }
     /// A service's metrics page as of now; `None` if nobody is called `service`.
     fn metrics(&self, service: &str) -> Option<Page> {
-        let mut shop = self.shop.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shop = self.shop();
         let (now, started_at) = ((self.clock)(), shop.started_at());
-        let body = exposition::exposition(service, started_at, shop.counters_at(service, now)?);
+        let body = exposition::exposition(service, started_at, &shop.view_at(service, now)?);
         Some(Page { status: "200 OK", media_type: exposition::MEDIA_TYPE, body })
     }
 }
@@ -181,6 +224,10 @@ mod tests {
         stream.read_to_end(&mut answer).await.unwrap();
         String::from_utf8(answer).unwrap()
     }
+    async fn post(fleet: &Fleet, url: &str) -> String {
+        let path = url.strip_prefix(&format!("http://{}", fleet.address())).unwrap();
+        say(fleet, format!("POST {path} HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n").as_bytes()).await
+    }
     async fn get(fleet: &Fleet, path: &str) -> String {
         say(fleet, format!("GET {path} HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n").as_bytes()).await
     }
@@ -203,6 +250,25 @@ mod tests {
             assert!(values.iter().sum::<u64>() > 60 * 60);
         }
         assert_eq!(fleet.requests(), 6);
+    }
+
+    #[tokio::test]
+    async fn an_order_is_carried_out_for_who_has_its_address_only() {
+        let (fleet, secs) = fleet().await;
+        secs.store(60, Ordering::Relaxed);
+        let words = "traffic/checkout/stable=100";
+        let strange = format!("http://{}/control/0123456789abcdef0123456789abcdef/{words}", fleet.address());
+        assert!(post(&fleet, &strange).await.starts_with("HTTP/1.1 405"));
+        assert!(get(&fleet, &format!("/control/{words}")).await.starts_with("HTTP/1.1 404"));
+        assert_eq!(fleet.harm(), Harm { began: Some(fleet.started_at() + TimeDelta::seconds(20)), ended: None });
+
+        let answer = post(&fleet, &format!("{}{words}", fleet.control())).await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+        assert!(answer.ends_with("checkout: v41 25 % -> 100 %, v42 75 % -> 0 %\n"), "{answer}");
+        secs.store(70, Ordering::Relaxed);
+        assert_eq!(fleet.harm().ended, Some(fleet.started_at() + TimeDelta::seconds(60)));
+        let answer = post(&fleet, &format!("{}reboot", fleet.control())).await;
+        assert!(answer.starts_with("HTTP/1.1 422") && answer.contains("workers restart QUEUE"), "{answer}");
     }
 
     #[tokio::test]

@@ -41,7 +41,8 @@ impl Shop {
         let shop = Self::open(home, scenario, Arc::new(Utc::now), "1s");
         let mut past = shop.fleet.history(30);
         let ago = |minutes| shop.fleet.started_at() - TimeDelta::minutes(minutes);
-        for bucket in past.iter_mut().filter(|b| b.service == "checkout" && b.from >= ago(20) && b.to <= ago(6)) {
+        for bucket in past.iter_mut().filter(|b| b.slo == "availability" && b.service == "checkout" && b.from >= ago(20) && b.to <= ago(6))
+        {
             bucket.bad = (bucket.total / 93.0).floor();
         }
         shop.lay(&past);
@@ -55,7 +56,7 @@ impl Shop {
         let shop = Self::open(home, scenario, Arc::new(Utc::now), "1s");
         let mut past = shop.fleet.history(30);
         let began = shop.fleet.started_at() - TimeDelta::minutes(20);
-        for bucket in past.iter_mut().filter(|b| b.service == "checkout" && b.from >= began) {
+        for bucket in past.iter_mut().filter(|b| b.slo == "availability" && b.service == "checkout" && b.from >= began) {
             bucket.bad = (bucket.total / 5.0).floor();
         }
         shop.lay(&past);
@@ -64,7 +65,7 @@ impl Shop {
 
     fn lay(&self, past: &[fleet::Bucket]) {
         let bucket = |b: &fleet::Bucket| Bucket {
-            definition: "availability".into(),
+            definition: b.slo.into(),
             group: Group(vec![Untrusted::new(b.service.clone())]),
             from: b.from,
             to: b.to,
@@ -80,11 +81,15 @@ impl Shop {
         Store::open(&self.store).unwrap()
     }
 
-    /// Every bucket of `service`, from the oldest to the youngest.
+    /// Every bucket of the requests of `service`, from the oldest to the youngest.
     pub fn buckets(&self, service: &str) -> Vec<Bucket> {
         let mut buckets = Vec::new();
         let group = Group(vec![Untrusted::new(service)]);
-        self.read().buckets(DateTime::<Utc>::MIN_UTC, |b| buckets.extend(Some(b.clone()).filter(|b| b.group == group))).unwrap();
+        self.read()
+            .buckets(DateTime::<Utc>::MIN_UTC, |b| {
+                buckets.extend(Some(b.clone()).filter(|b| b.definition == "availability".into() && b.group == group))
+            })
+            .unwrap();
         buckets
     }
 }
