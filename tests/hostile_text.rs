@@ -54,6 +54,7 @@ fn plan() -> Plan {
         rotations: Vec::new(),
         feeds: Vec::new(),
         runbooks: std::sync::Arc::default(),
+        queues: Vec::new(),
         ack: AckPolicy { max: secs(14_400) },
         read_only: false,
     }

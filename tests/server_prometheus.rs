@@ -212,6 +212,7 @@ fn engine(toml: &str) -> Running {
         rotations: Vec::new(),
         feeds: Vec::new(),
         runbooks: std::sync::Arc::default(),
+        queues: Vec::new(),
         ack: AckPolicy { max: config.cockpit.ack_max },
         read_only: false,
     };

@@ -62,6 +62,7 @@ impl Fleet {
             rotations: Vec::new(),
             feeds: Vec::new(),
             runbooks: std::sync::Arc::default(),
+            queues: Vec::new(),
             ack: AckPolicy { max: Duration::from_hours(4) },
             read_only: false,
         };

@@ -84,6 +84,7 @@ fn plan(loaded: &Loaded<Row>, common: &Common) -> Plan {
         rotations: config.rotations.clone(),
         feeds: loaded.sources.iter().filter_map(Row::feed).collect(),
         runbooks: std::sync::Arc::default(),
+        queues: config.queues.clone(),
         ack: AckPolicy { max: config.cockpit.ack_max },
         read_only: config.cockpit.read_only || common.read_only,
     }

@@ -17,7 +17,7 @@ use super::{
     model::{self, Config, SourceRow, Vocabulary},
     ownership, people,
     problem::{Level, Problem, Problems},
-    rotation, secret,
+    queue, rotation, secret,
     section::Section,
     slo,
 };
@@ -177,6 +177,7 @@ fn assemble<T>(
         people,
         rotations,
         definitions: slo::definitions(&mut root, &rows, words.kinds),
+        queues: queue::queues(&mut root, &rows, words.kinds),
         document: context.document.clone(),
         cockpit,
     };

@@ -17,6 +17,7 @@ mod model;
 mod ownership;
 mod people;
 mod problem;
+mod queue;
 mod rotation;
 mod secret;
 mod section;

@@ -11,7 +11,7 @@ use super::{
     problem::did_you_mean,
     section::Section,
 };
-use crate::domain::{Definition, Person, Rotation, Service, SourceName, Text};
+use crate::domain::{Definition, Person, QueueRule, Rotation, Service, SourceName, Text};
 
 /// Words to which somebody above gives a meaning.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +29,8 @@ pub struct Kind {
     pub word: &'static str,
     /// Whether SLOs can be counted with it.
     pub counts_events: bool,
+    /// Whether it knows of queues.
+    pub has_queues: bool,
 }
 
 /// What a config file says, except for the rows of backends.
@@ -46,6 +48,8 @@ pub struct Config {
     pub rotations: Vec<Arc<Rotation>>,
     /// `[[slo]]`, in the order of the file; their ids are unique.
     pub definitions: Vec<Arc<Definition>>,
+    /// `[[queue]]`, in the order of the file.
+    pub queues: Vec<Arc<QueueRule>>,
     /// The file.
     pub document: Document,
 }

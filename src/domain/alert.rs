@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Grade, SloId, Text, Untrusted};
+use super::{Grade, QueueId, SloId, Text, Untrusted};
 
 /// Label names and values as they came.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,4 +91,28 @@ pub struct Episode {
     pub since: Option<DateTime<Utc>>,
     /// When it ended; `None` while it fires.
     pub ended_at: Option<DateTime<Utc>>,
+}
+
+impl Episode {
+    /// The queue that is stalled, if it is one of those.
+    pub fn queue(&self) -> Option<&str> {
+        self.slo.as_str().strip_prefix(QueueId::EPISODE)
+    }
+    /// How it began, in a line.
+    pub fn began(&self) -> String {
+        self.queue().map_or_else(|| format!("{}: budget burning", self.slo), |queue| format!("{queue}: queue stalled"))
+    }
+    /// How it ended, in a line.
+    pub fn over(&self) -> String {
+        self.queue()
+            .map_or_else(|| format!("{}: {} rule cleared", self.slo, self.grade.word()), |queue| format!("{queue}: queue moves again"))
+    }
+}
+
+impl QueueId {
+    const EPISODE: &str = "queue:";
+    /// Under which name its stalls are episodes.
+    pub fn episode(&self) -> SloId {
+        SloId::new(&format!("{}{self}", Self::EPISODE))
+    }
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Ack, Grade, IncidentId, Labels, Severity, SloId, SourceName, Target, Text};
+use super::{Ack, Grade, IncidentId, Labels, QueueId, Severity, SloId, SourceName, Target, Text};
 
 /// Where an incident stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -84,6 +84,13 @@ pub enum Origin {
         /// Identifies the episode.
         seen_at: DateTime<Utc>,
     },
+    /// A queue in which work waits and none gets done.
+    Queue {
+        /// Which.
+        queue: QueueId,
+        /// Identifies the episode.
+        seen_at: DateTime<Utc>,
+    },
 }
 
 impl Incident {
@@ -92,7 +99,7 @@ impl Incident {
         match &self.origin {
             Origin::Alertmanager { source, .. } => Target::Alertmanager { source: source.clone(), labels: self.labels.clone() },
             Origin::PagerDuty { source, incident, .. } => Target::PagerDuty { source: source.clone(), incident: incident.clone() },
-            Origin::Own { .. } => Target::Journal,
+            Origin::Own { .. } | Origin::Queue { .. } => Target::Journal,
         }
     }
     /// When this occurrence began, for telling it from the next one.
@@ -100,14 +107,14 @@ impl Incident {
         match &self.origin {
             Origin::Alertmanager { starts_at, .. } => *starts_at,
             Origin::PagerDuty { created_at, .. } => *created_at,
-            Origin::Own { seen_at, .. } => *seen_at,
+            Origin::Own { seen_at, .. } | Origin::Queue { seen_at, .. } => *seen_at,
         }
     }
     /// Where it is kept by a service that pages people, which can resolve, snooze and escalate it: the source and its id there.
     pub fn paged(&self) -> Option<(&SourceName, &str)> {
         match &self.origin {
             Origin::PagerDuty { source, incident, .. } => Some((source, incident)),
-            Origin::Alertmanager { .. } | Origin::Own { .. } => None,
+            Origin::Alertmanager { .. } | Origin::Own { .. } | Origin::Queue { .. } => None,
         }
     }
     /// Whether it should be looked at first: open, not held, not held back.

@@ -56,7 +56,10 @@ pub use on_call::{OnCallEntry, on_call_for};
 pub use paged::{Holder, Moment, PagedIncident, person_of};
 pub use plan::{AckPolicy, Ask, Definition, Feed, Lane, Person, Plan, Service, SourcePlan, Want};
 pub use probe::Probed;
-pub use queue::{QueuePoll, QueueSample};
+pub use queue::{
+    Age, BadPattern, QueueCell, QueueMark, QueueMemory, QueuePattern, QueueRow, QueueRule, QueueSample, QueueState, QueueTrail,
+    QueueVerdict, Stall, UNLESS_TOLD, worst_first,
+};
 pub use request::{Act, Question, Request, RunVerb, Verb};
 pub use response::{LOOKS_BACK, Mean, Response, SERVICE_LABELS, response, service_of_labels};
 pub use rota::{Book, Handoff, HandoffNote, Held, MadeOverride, Place, ROTATION_PREFIX, Rota, RotationLog, SeatRow, rotation_subject};
@@ -73,7 +76,7 @@ pub use selector::{BadSelector, Matcher, Op, Selector, quote};
 pub use shift::{Cover, GapInCover, Seat, Shift};
 pub use sli::{ProbeEvents, Ratio, Side, Sli};
 pub use slo::{
-    ActId, BadObjective, DefinitionId, EventCounts, Group, IncidentId, Objective, RunbookId, SloId, SourceName, StepName,
+    ActId, BadObjective, DefinitionId, EventCounts, Group, IncidentId, Objective, QueueId, RunbookId, SloId, SourceName, StepName,
     error_budget_remaining, events_left, outage_left_secs,
 };
 pub use snapshot::{

@@ -10,7 +10,9 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
-use super::{DefinitionId, Grade, Group, Interval, Library, Objective, Rotation, Rule, Seat, Sli, SloId, SourceName, Text, Window};
+use super::{
+    DefinitionId, Grade, Group, Interval, Library, Objective, QueueRule, Rotation, Rule, Seat, Sli, SloId, SourceName, Text, Window,
+};
 
 /// All that a cockpit watches. A reload makes a new one.
 #[derive(Clone, Debug)]
@@ -33,6 +35,8 @@ pub struct Plan {
     pub feeds: Vec<Feed>,
     /// The runbooks there are.
     pub runbooks: Arc<Library>,
+    /// What is expected of queues; of those that speak of one queue the first counts.
+    pub queues: Vec<Arc<QueueRule>>,
     /// How acknowledgements live.
     pub ack: AckPolicy,
     /// Whether acting is switched off everywhere.

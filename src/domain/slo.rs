@@ -134,6 +134,10 @@ id! {
     IncidentId
 }
 id! {
+    /// One queue of one source: `rabbit/shop/orders`.
+    QueueId
+}
+id! {
     /// One act: unique, made before the act begins, written into whatever the act leaves behind.
     ActId
 }

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     BurnRate, Calls, Chronicle, Definition, Duty, Entry, Episode, EventCounts, Grade, Group, Incident, IncidentId, Interval, LabelMatcher,
-    Labels, Lane, Link, Objective, OnCallEntry, PagedIncident, Probed, QueuePoll, QueueSample, Rota, RotationLog, Run, RunId, SloId,
-    SourceName, StepOutput, Text, Thread, Want, Window,
+    Labels, Lane, Link, Objective, OnCallEntry, PagedIncident, Probed, QueueId, QueueMemory, QueueRow, QueueSample, Rota, RotationLog, Run,
+    RunId, SloId, SourceName, StepOutput, Text, Thread, Want, Window,
 };
 
 /// Why a source gave no answer, by what can be done about it.
@@ -258,6 +258,8 @@ pub enum Event {
     Journal(Vec<Entry>),
     /// Episodes as the store has them.
     Episodes(Vec<Episode>),
+    /// Queues of a source as the store remembers them.
+    Queues(SourceName, Vec<QueueMemory>),
     /// What the store and the lease are like.
     Store(StoreState),
     /// What came of a request that left no entry: a refusal.
@@ -301,8 +303,8 @@ pub struct Snapshot {
     pub chronicles: BTreeMap<IncidentId, Arc<Chronicle>>,
     /// As of when that was told, by source.
     pub on_call_as_of: BTreeMap<SourceName, DateTime<Utc>>,
-    /// How queues stood when they were last seen, by source.
-    pub queue_polls: BTreeMap<SourceName, Arc<QueuePoll>>,
+    /// Queues, worst first.
+    pub queues: Vec<Arc<QueueRow>>,
     /// What calendars told last, by source.
     pub duties: BTreeMap<SourceName, Arc<Duties>>,
     /// What the journal says of rotations, by name.
@@ -524,7 +526,7 @@ impl Snapshot {
             on_call: BTreeMap::new(),
             chronicles: BTreeMap::new(),
             on_call_as_of: BTreeMap::new(),
-            queue_polls: BTreeMap::new(),
+            queues: Vec::new(),
             duties: BTreeMap::new(),
             rotation_logs: BTreeMap::new(),
             calls: Arc::default(),
@@ -541,6 +543,10 @@ impl Snapshot {
     /// The source of this name.
     pub fn source(&self, name: &SourceName) -> Option<&SourceRow> {
         self.sources.iter().find(|s| s.name == *name)
+    }
+    /// The queue of this id.
+    pub fn queue(&self, id: &QueueId) -> Option<&Arc<QueueRow>> {
+        self.queues.iter().find(|q| q.id == *id)
     }
     /// The open incident of this id.
     pub fn incident(&self, id: &IncidentId) -> Option<&Arc<Incident>> {

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::{
-    Delivery, Effect, Entry, Episode, Escalation, Fault, Incident, Moment, Origin, Outcome, Release, Response, Snapshot, SourceName, Text,
-    What, Window,
+    Delivery, Effect, Entry, Episode, Escalation, Fault, Grade, Incident, Moment, Origin, Outcome, Release, Response, Snapshot, SourceName,
+    Text, What, Window,
 };
 
 /// What is told of one incident to those who look at it in full.
@@ -116,9 +116,12 @@ pub fn timeline(snapshot: &Snapshot, incident: &Incident) -> Vec<Passage> {
     for log in chronicle.iter().flat_map(|c| &c.logs) {
         all.extend(log.moments.iter().filter(|m| !entries.iter().any(|e| echoes(m, e))).map(|m| of_moment(&log.source, m)));
     }
-    if let Origin::Own { slo, grade, .. } = &incident.origin
-        && let Some(episode) = snapshot.episodes.get(&(slo.clone(), *grade))
-    {
+    let own = match &incident.origin {
+        Origin::Own { slo, grade, .. } => Some((slo.clone(), *grade)),
+        Origin::Queue { queue, .. } => Some((queue.episode(), Grade::Page)),
+        Origin::Alertmanager { .. } | Origin::PagerDuty { .. } => None,
+    };
+    if let Some(episode) = own.and_then(|own| snapshot.episodes.get(&own)) {
         all.extend(of_episode(episode));
     }
     // A source that tells of itself how it began needs nobody to tell it again.
@@ -162,7 +165,7 @@ fn echoes(moment: &Moment, entry: &Entry) -> bool {
 fn beginning(incident: &Incident) -> Option<Passage> {
     let source = match &incident.origin {
         Origin::Alertmanager { source, .. } | Origin::PagerDuty { source, .. } => source,
-        Origin::Own { .. } => return None,
+        Origin::Own { .. } | Origin::Queue { .. } => return None,
     };
     Some(Passage {
         at: incident.occurrence(),
@@ -176,8 +179,8 @@ fn beginning(incident: &Incident) -> Option<Passage> {
 
 fn of_episode(episode: &Episode) -> impl Iterator<Item = Passage> + use<> {
     let passage = |at, what, text| Passage { at, what, told_by: Teller::Rules, who: None, text: Text::from(text), said: None };
-    let began = passage(episode.since.unwrap_or(episode.seen_at), episode.grade.word(), format!("{}: budget burning", episode.slo));
-    let ended = episode.ended_at.map(|at| passage(at, "over", format!("{}: {} rule cleared", episode.slo, episode.grade.word())));
+    let began = passage(episode.since.unwrap_or(episode.seen_at), episode.grade.word(), episode.began());
+    let ended = episode.ended_at.map(|at| passage(at, "over", episode.over()));
     std::iter::once(began).chain(ended)
 }
 

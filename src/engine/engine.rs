@@ -897,7 +897,8 @@ fn alike(a: &Snapshot, b: &Snapshot) -> bool {
     let slos = || a.slos.len() == b.slos.len() && a.slos.iter().zip(&b.slos).all(|(a, b)| Arc::ptr_eq(a, b) || a.state == b.state);
     let sources = a.sources.iter().map(|r| r.state).eq(b.sources.iter().map(|r| r.state));
     let rotas = || a.rotas.len() == b.rotas.len() && a.rotas.iter().zip(&b.rotas).all(|(a, b)| Arc::ptr_eq(a, b));
-    a.verdict == b.verdict && sources && a.incidents == b.incidents && rotas() && slos()
+    let queues = || a.queues.len() == b.queues.len() && a.queues.iter().zip(&b.queues).all(|(a, b)| Arc::ptr_eq(a, b));
+    a.verdict == b.verdict && sources && queues() && a.incidents == b.incidents && rotas() && slos()
 }
 
 /// A watch on what other processes write; `None` where the system has none to give, and then the beat looks.

@@ -57,6 +57,7 @@ pub fn plan(sources: Vec<SourcePlan>, definitions: Vec<Definition>) -> Plan {
         rotations: Vec::new(),
         feeds: Vec::new(),
         runbooks: std::sync::Arc::default(),
+        queues: Vec::new(),
         ack: AckPolicy { max: Duration::from_hours(4) },
         read_only: false,
     }

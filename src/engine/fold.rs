@@ -5,6 +5,7 @@
 
 mod incidents;
 mod paged;
+mod queues;
 mod rotas;
 mod runs;
 
@@ -18,7 +19,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::domain::{
     Alerts, Answer, BurnRate, Cell, Chronicle, Definition, DefinitionId, Duties, Entry, Episode, Event, EventCounts, Fault, FaultClass,
-    Figure, Freshness, Grade, Group, GroupCounts, History, Lane, Part, Plan, Points, QueuePoll, Reading, Rule, RuleState, SloRow, Snapshot,
+    Figure, Freshness, Grade, Group, GroupCounts, History, Lane, Part, Plan, Points, Reading, Rule, RuleState, SloRow, Snapshot,
     SourceName, SourcePlan, SourceRow, State, Text, Verdict, Want, Window,
 };
 
@@ -50,6 +51,7 @@ pub fn fold(previous: &Snapshot, plan: &Plan, event: Event, now: DateTime<Utc>) 
             rotas::episodes(&mut next, plan, &stored);
             episodes(&mut next, stored);
         }
+        Event::Queues(source, memories) => queues::remembered(&mut next, plan, &source, memories),
         Event::Store(state) => next.store = state,
         Event::Toast(toast) => {
             next.toasts.push(toast);
@@ -77,6 +79,7 @@ fn forget_future(next: &mut Snapshot, now: DateTime<Utc>) {
             row.figures.retain(|(_, f)| !future(f.as_of));
         }
     }
+    queues::forget_future(next, future);
     next.steady_until = None;
     next.rotas_until = None;
 }
@@ -93,6 +96,7 @@ fn settle(next: &mut Snapshot, previous: &Snapshot, plan: &Plan, now: DateTime<U
     if !steady && stand(next, plan, now) || next.slos.len() != previous.slos.len() {
         sort(&mut next.slos);
     }
+    queues::settle(next, plan, now);
     next.incidents = incidents::incidents(next, plan, now);
     rotas::settle(next, previous, plan, now);
     next.verdict = verdict(next);
@@ -157,7 +161,7 @@ fn read(next: &mut Snapshot, previous: &Snapshot, plan: &Plan, reading: &Reading
                 rotas::on_call(next, &reading.source, entries, part.as_of);
             }
             (Answer::Queues(queues), Want::Queues) => {
-                next.queue_polls.insert(reading.source.clone(), Arc::new(QueuePoll { as_of: part.as_of, queues: queues.clone() }));
+                queues::polled(next, plan, &reading.source, queues, part.as_of);
             }
             (Answer::Duties(duties), Want::Duties { between }) => {
                 rotas::duties(next, &reading.source, Duties { between: *between, duties: duties.clone() });
@@ -570,7 +574,7 @@ fn verdict(next: &Snapshot) -> Verdict {
         crate::domain::Severity::P3 => Verdict::Warning,
         _ => Verdict::Ok,
     });
-    slos.into_iter().chain(sources).chain(incidents).max().unwrap_or(Verdict::Unknown)
+    slos.into_iter().chain(sources).chain(incidents).chain(queues::verdict(next)).max().unwrap_or(Verdict::Unknown)
 }
 
 fn calm_since(next: &Snapshot, previous: &Snapshot, now: DateTime<Utc>) -> Option<DateTime<Utc>> {

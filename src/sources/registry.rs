@@ -16,11 +16,11 @@ use crate::{
 
 /// The kinds of source there are.
 pub const KINDS: [Kind; 5] = [
-    Kind { word: "prometheus", counts_events: true },
-    Kind { word: "scrape", counts_events: true },
-    Kind { word: "alertmanager", counts_events: false },
-    Kind { word: "ical", counts_events: false },
-    Kind { word: "pagerduty", counts_events: false },
+    Kind { word: "prometheus", counts_events: true, has_queues: false },
+    Kind { word: "scrape", counts_events: true, has_queues: false },
+    Kind { word: "alertmanager", counts_events: false, has_queues: false },
+    Kind { word: "ical", counts_events: false, has_queues: false },
+    Kind { word: "pagerduty", counts_events: false, has_queues: false },
 ];
 
 /// How long an acknowledgement's silence lasts before it must be extended, unless the row says otherwise.

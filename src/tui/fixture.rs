@@ -393,7 +393,7 @@ pub fn burning() -> Snapshot {
         on_call: BTreeMap::new(),
         chronicles: BTreeMap::new(),
         on_call_as_of: BTreeMap::new(),
-        queue_polls: BTreeMap::new(),
+        queues: Vec::new(),
         duties: BTreeMap::new(),
         rotation_logs: BTreeMap::new(),
         calls: Arc::default(),

@@ -71,11 +71,11 @@ fn began_at(episode: &Episode) -> DateTime<Utc> {
 
 fn began(episode: &Episode) -> Happening {
     let role = loud(episode.grade == Grade::Page);
-    Happening { at: began_at(episode), word: episode.grade.word(), role, text: format!("{}: budget burning", episode.slo) }
+    Happening { at: began_at(episode), word: episode.grade.word(), role, text: episode.began() }
 }
 
 fn ended(episode: &Episode, at: DateTime<Utc>) -> Happening {
-    Happening { at, word: "over", role: Role::Ok, text: format!("{}: {} rule cleared", episode.slo, episode.grade.word()) }
+    Happening { at, word: "over", role: Role::Ok, text: episode.over() }
 }
 
 /// An entry as a line; extensions and good ends say nothing new.

@@ -69,6 +69,7 @@ fn setup(file: &Path, clock: Clock) -> Setup {
         rotations: config.rotations,
         feeds: Vec::new(),
         runbooks: std::sync::Arc::default(),
+        queues: Vec::new(),
         ack: AckPolicy { max: config.cockpit.ack_max },
         read_only: false,
     };

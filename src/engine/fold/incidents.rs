@@ -31,6 +31,7 @@ pub fn incidents(snapshot: &Snapshot, plan: &Plan, now: DateTime<Utc>) -> Vec<Ar
     let own =
         open.filter(|e| e.grade == Grade::Page || !paging(e)).filter_map(|e| Some(of_episode(snapshot, plan, rows.get(&e.slo)?, e, now)));
     all.extend(own.map(Arc::new));
+    all.extend(super::queues::incidents(snapshot, plan, now).into_iter().map(Arc::new));
     all.sort_by(|a, b| key(a).cmp(&key(b)));
     all
 }
@@ -123,7 +124,7 @@ fn links(alert: &FiringAlert) -> Vec<Link> {
 }
 
 /// The journal's acknowledgement, if it is for this occurrence and has not lapsed.
-fn ours(thread: &Thread, occurrence: DateTime<Utc>, now: DateTime<Utc>) -> Option<Ack> {
+pub(super) fn ours(thread: &Thread, occurrence: DateTime<Utc>, now: DateTime<Utc>) -> Option<Ack> {
     let ack = thread.ack.as_ref().filter(|a| a.occurrence == Some(occurrence))?;
     let refused = ack.delivery == Delivery::Failed;
     (refused || end(ack).is_none_or(|end| now < end)).then(|| ack.clone())
@@ -143,7 +144,7 @@ fn carried(ack: &Ack, alerts: &Alerts) -> bool {
     alerts.silences.iter().any(|s| s.id == silence)
 }
 
-fn lapsed(thread: &Thread, occurrence: DateTime<Utc>, now: DateTime<Utc>) -> Option<(Actor, DateTime<Utc>)> {
+pub(super) fn lapsed(thread: &Thread, occurrence: DateTime<Utc>, now: DateTime<Utc>) -> Option<(Actor, DateTime<Utc>)> {
     let ack = thread.ack.as_ref().filter(|a| a.occurrence == Some(occurrence))?;
     let end = end(ack)?;
     Some((ack.by.clone(), end.min(now)))
@@ -177,8 +178,13 @@ fn pace(row: &SloRow, grade: Grade) -> String {
     }
 }
 
+/// The incident that an episode is.
+pub(super) fn id_of(episode: &Episode) -> IncidentId {
+    IncidentId::new(&format!("{}:{}", episode.slo, episode.grade.word()))
+}
+
 fn of_episode(snapshot: &Snapshot, plan: &Plan, row: &SloRow, episode: &Episode, now: DateTime<Utc>) -> Incident {
-    let id = IncidentId::new(&format!("{}:{}", episode.slo, episode.grade.word()));
+    let id = id_of(episode);
     let thread = snapshot.threads.get(&id);
     let ack = thread.and_then(|t| ours(t, episode.seen_at, now));
     let stale = plan.source(&row.definition.source).is_none()

@@ -11,7 +11,7 @@ use chrono_tz::Tz;
 
 use crate::domain::{
     Actor, Book, Call, Duties, Effect, Entry, Episode, Feed, HandoffNote, Interval, MadeOverride, OnCallEntry, Person, Place, Plan, Rota,
-    Rotation, RotationLog, SloRow, Snapshot, SourceName, Text, Told, What, rotas_of, shifts_of,
+    Rotation, RotationLog, Snapshot, SourceName, Text, Told, What, rotas_of, shifts_of,
 };
 
 /// How long calls are remembered: as long as accounts go back.
@@ -80,15 +80,19 @@ fn leave(log: &mut RotationLog, at: DateTime<Utc>, note: &Text, by: &Actor, writ
 /// Episodes of our own rules, as the store has them.
 pub fn episodes(next: &mut Snapshot, plan: &Plan, stored: &[Episode]) {
     for episode in stored {
-        let service = service_of(plan, &next.slos, episode);
+        let service = service_of(plan, next, episode);
         called(next, Call::of_episode(episode, service));
     }
 }
 
 /// The service of an episode: its SLO's, else what its id begins with.
-fn service_of(plan: &Plan, slos: &[Arc<SloRow>], episode: &Episode) -> Text {
-    if let Some(row) = slos.iter().find(|r| r.id == episode.slo) {
+fn service_of(plan: &Plan, known: &Snapshot, episode: &Episode) -> Text {
+    if let Some(row) = known.slos.iter().find(|r| r.id == episode.slo) {
         return row.service.clone();
+    }
+    if let Some(queue) = episode.queue() {
+        let row = known.queues.iter().find(|q| q.id.as_str() == queue);
+        return row.and_then(|q| q.service.clone()).unwrap_or_default();
     }
     let mut parts = episode.slo.as_str().rsplit('/').skip(1);
     let named = parts.next().unwrap_or_default();

@@ -26,7 +26,7 @@ use super::{
     figure,
 };
 use crate::domain::{
-    Chronicle, Delivery, Incident, Labels, Mean, Origin, Passage, Rule, RuleState, SloRow, Status, over_at, taken_at, timeline,
+    Chronicle, Delivery, Incident, Labels, Mean, Origin, Passage, Rule, RuleState, SloRow, Stall, Status, over_at, taken_at, timeline,
 };
 
 /// From this width on two sections stand side by side.
@@ -202,6 +202,14 @@ impl Room<'_> {
                 line(source.as_str(), Role::Text, &format!("{} {state}{to}", crate::domain::clean(incident)));
                 if let Some(policy) = kept.and_then(|k| k.policy.as_ref()) {
                     line("", Role::Muted, &format!("escalates by {policy}"));
+                }
+            }
+            Origin::Queue { queue, .. } => {
+                let row = self.view.snapshot.queue(queue);
+                let why = row.and_then(|r| r.verdict.stall).map_or("no longer listed", Stall::words);
+                line("own rule", Role::Text, &format!("work waits in {queue} and none gets done: {why}"));
+                if let Some(row) = row {
+                    line("", Role::Critical, &super::queues::sentence(row, self.view.now));
                 }
             }
             Origin::Own { slo, grade, .. } => {

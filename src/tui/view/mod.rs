@@ -18,6 +18,7 @@ mod lanes;
 mod oncall;
 mod overview;
 mod prompt;
+mod queues;
 mod slo_detail;
 mod slos;
 mod sources;

@@ -348,6 +348,7 @@ fn exact(wish: &Wish, id: &str, view: View<'_>) -> bool {
 fn name_of(incident: &Incident) -> String {
     let name = match (&incident.origin, &incident.service, incident.labels.get("alertname")) {
         (Origin::Own { slo, .. }, _, _) => slo.to_string(),
+        (Origin::Queue { queue, .. }, _, _) => queue.to_string(),
         (_, Some(service), Some(alert)) => format!("{service} ({})", alert.text()),
         _ => incident.title.to_string(),
     };

@@ -51,6 +51,7 @@ fn plan() -> Plan {
         services: [service("checkout", "payments"), service("search", "search")].into_iter().map(|s| (s.name.clone(), s)).collect(),
         people: vec![person("maya"), person("jon"), person("ana")],
         rotations: vec![Arc::new(payments)],
+        queues: Vec::new(),
         feeds: vec![Feed { source: "rota".into(), rotation: "search".into(), seat: Seat::Primary }],
         runbooks: std::sync::Arc::default(),
         ack: AckPolicy { max: Duration::from_hours(4) },
