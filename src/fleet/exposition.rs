@@ -124,7 +124,7 @@ pool_connections_in_use{service=\"checkout\"} 20
 # TYPE pool_requests_waiting gauge
 pool_requests_waiting{service=\"checkout\"} 34
 ";
-        let told: String = page.lines().filter(|l| !l.starts_with("# HELP ")).map(|l| format!("{l}\n")).collect();
+        let told = page.split_inclusive('\n').filter(|l| !l.starts_with("# HELP ")).collect::<String>();
         assert_eq!(told, expected);
         assert_eq!(page.matches("# HELP ").count(), page.matches("# TYPE ").count());
     }

@@ -87,7 +87,7 @@ impl Shop {
         let group = Group(vec![Untrusted::new(service)]);
         self.read()
             .buckets(DateTime::<Utc>::MIN_UTC, |b| {
-                buckets.extend(Some(b.clone()).filter(|b| b.definition == "availability".into() && b.group == group))
+                buckets.extend(Some(b.clone()).filter(|b| b.definition == "availability".into() && b.group == group));
             })
             .unwrap();
         buckets

@@ -33,7 +33,7 @@ fn rates_are_of_the_last_minute_and_do_not_jump_over_a_restart() {
     for upto in 0..=4 {
         let row = after(steady.clone().chain([none.clone()]).chain(again.clone().take(upto)), &[]);
         for (rate, expected) in [(row.verdict.rate_in, 10.0), (row.verdict.rate_out, 8.0)] {
-            assert!(rate.is_none_or(|rate| rate == expected), "{upto}: {rate:?}");
+            assert!(rate.is_none() || rate == Some(expected), "{upto}: {rate:?}");
         }
         assert_eq!(row.verdict.stall, None);
     }

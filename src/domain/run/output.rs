@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn only_the_end_of_much_is_shown_from_the_beginning_of_a_line() {
-        let all: String = (0..20_000).map(|n| format!("line {n}\n")).collect();
+        let all = (0..20_000).map(|n| format!("line {n}\n")).collect::<Vec<_>>().concat();
         let at = DateTime::UNIX_EPOCH;
         let out = StepOutput::new("k".into(), all.as_bytes(), all.len() as u64, at);
         assert_eq!(out.lines.last().unwrap().as_str(), "line 19999");
