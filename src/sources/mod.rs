@@ -16,6 +16,7 @@ mod ical;
 mod pagerduty;
 mod prometheus;
 mod promql;
+mod rabbitmq;
 pub mod registry;
 mod scrape;
 mod settings;
@@ -32,9 +33,10 @@ pub use exposition::{BadLine, Sample, parse as parse_exposition};
 pub use ical::Ical;
 pub use pagerduty::PagerDuty;
 pub use prometheus::Prometheus;
+pub use rabbitmq::RabbitMq;
 pub use scrape::Scrape;
 pub use settings::{
     AlertmanagerSettings, BadSettings, Credentials, Deadlines, HttpSettings, IcalPlace, IcalSettings, PagerDutySettings,
-    PrometheusSettings, ScrapeSettings, ScrapeTarget,
+    PrometheusSettings, RabbitMqSettings, ScrapeSettings, ScrapeTarget,
 };
 pub use source::{Chronicle, Examiner, Finding, Gives, Order, Responder, Source};

@@ -7,7 +7,7 @@ use toml::Spanned;
 
 use super::{
     Alertmanager, AlertmanagerSettings, BadSettings, Credentials, Deadlines, HttpSettings, Ical, IcalPlace, IcalSettings, PagerDuty,
-    PagerDutySettings, Prometheus, PrometheusSettings, Scrape, ScrapeSettings, ScrapeTarget, Source,
+    PagerDutySettings, Prometheus, PrometheusSettings, RabbitMq, RabbitMqSettings, Scrape, ScrapeSettings, ScrapeTarget, Source,
 };
 use crate::{
     config::{self, ClientSettings, Kind, Section, SourceCommon, SourceRow, Target},
@@ -15,12 +15,13 @@ use crate::{
 };
 
 /// The kinds of source there are.
-pub const KINDS: [Kind; 5] = [
+pub const KINDS: [Kind; 6] = [
     Kind { word: "prometheus", counts_events: true, has_queues: false },
     Kind { word: "scrape", counts_events: true, has_queues: false },
     Kind { word: "alertmanager", counts_events: false, has_queues: false },
     Kind { word: "ical", counts_events: false, has_queues: false },
     Kind { word: "pagerduty", counts_events: false, has_queues: false },
+    Kind { word: "rabbitmq", counts_events: false, has_queues: true },
 ];
 
 /// How long an acknowledgement's silence lasts before it must be extended, unless the row says otherwise.
@@ -41,6 +42,7 @@ enum Settings {
     Scrape(ScrapeSettings),
     Ical(IcalSettings),
     PagerDuty(PagerDutySettings),
+    RabbitMq(RabbitMqSettings),
 }
 
 /// Read a `[[source]]` row; its mistakes are reported at their places. `None` if nothing can be made of it.
@@ -62,6 +64,7 @@ pub fn read(row: &mut SourceRow) -> Option<Row> {
             ("alertmanager", alertmanager(&mut row.section, name, deadlines), ack_for)
         }
         "ical" => ("ical", ical(&mut row.section, name, deadlines), ACK_FOR),
+        "rabbitmq" => ("rabbitmq", rabbitmq(&mut row.section, name, deadlines), ACK_FOR),
         "pagerduty" => ("pagerduty", pagerduty(&mut row.section, name, deadlines), ACK_FOR),
         _ => return None,
     };
@@ -72,6 +75,7 @@ pub fn read(row: &mut SourceRow) -> Option<Row> {
         Settings::Scrape(s) => (false, s.http.insecure),
         Settings::Ical(s) => (false, matches!(&s.place, IcalPlace::Web(http) if http.insecure)),
         Settings::PagerDuty(s) => (false, s.http.insecure),
+        Settings::RabbitMq(s) => (false, s.http.insecure),
     };
     // A scrape takes its samples itself, each poll.
     let scrape_interval = if kind == "scrape" { common.every } else { common.scrape_interval };
@@ -85,7 +89,9 @@ impl Row {
     pub fn feed(&self) -> Option<Feed> {
         match &self.settings {
             Settings::Ical(s) => Some(Feed { source: self.plan.name.clone(), rotation: s.rotation.clone(), seat: s.seat }),
-            Settings::Prometheus(_) | Settings::Alertmanager(_) | Settings::Scrape(_) | Settings::PagerDuty(_) => None,
+            Settings::Prometheus(_) | Settings::Alertmanager(_) | Settings::Scrape(_) | Settings::PagerDuty(_) | Settings::RabbitMq(_) => {
+                None
+            }
         }
     }
     /// The source itself. Fails if a certificate cannot be read, or the like.
@@ -97,6 +103,7 @@ impl Row {
             Settings::Scrape(settings) => Arc::new(Scrape::new(settings, ours)?),
             Settings::Ical(settings) => Arc::new(Ical::new(settings)?),
             Settings::PagerDuty(settings) => Arc::new(PagerDuty::new(settings)?),
+            Settings::RabbitMq(settings) => Arc::new(RabbitMq::new(settings)?),
         })
     }
 }
@@ -110,6 +117,15 @@ fn alertmanager(section: &mut Section, name: SourceName, deadlines: Deadlines) -
     let http = http(config::HttpSettings::read(section));
     let heartbeat = section.str("heartbeat").map(Spanned::into_inner);
     Some(Settings::Alertmanager(AlertmanagerSettings { name, http: http?, deadlines, heartbeat }))
+}
+
+/// A broker, or some of its virtual hosts.
+fn rabbitmq(section: &mut Section, name: SourceName, deadlines: Deadlines) -> Option<Settings> {
+    let http = http(config::HttpSettings::read(section));
+    let vhosts = section.strings("vhosts");
+    let well = vhosts.is_some() || !section.has("vhosts");
+    let vhosts = vhosts.unwrap_or_default().into_iter().map(Spanned::into_inner).collect();
+    Some(Settings::RabbitMq(RabbitMqSettings { name, http: http?, deadlines, vhosts })).filter(|_| well)
 }
 
 /// One account, in America or in Europe.

@@ -107,6 +107,19 @@ pub struct PrometheusSettings {
     pub deadlines: Deadlines,
 }
 
+/// What a RabbitMQ must be told.
+#[derive(Clone, Debug)]
+pub struct RabbitMqSettings {
+    /// The row's name.
+    pub name: SourceName,
+    /// How to speak with its management plugin.
+    pub http: HttpSettings,
+    /// How long to wait.
+    pub deadlines: Deadlines,
+    /// Virtual hosts to look at; none for all that the user may see.
+    pub vhosts: Vec<String>,
+}
+
 /// What an Alertmanager must be told.
 #[derive(Clone, Debug)]
 pub struct AlertmanagerSettings {

@@ -5,6 +5,7 @@ mod http;
 mod ical;
 mod pagerduty;
 mod prometheus;
+mod rabbitmq;
 mod scrape;
 mod stand_in;
 
