@@ -3,6 +3,7 @@
 //! Everything else is built of these: the backends turn their wire formats into them, the engine folds them into a [`Snapshot`], the
 //! screen and the commands read that. What is computed here is the same everywhere.
 
+mod aftermath;
 mod alert;
 mod audit;
 mod burn;
@@ -37,6 +38,7 @@ mod timeline;
 mod told;
 mod window;
 
+pub use aftermath::{Aftermath, Over, PATIENCE, SETTLE, Sighting, Stands, Watched, aftermath, baseline, judge, sight, undecided};
 pub use alert::{Episode, Labels, Severity};
 pub use audit::{
     ACK_PREFIX, Ack, Actor, Delivery, Effect, Entry, Escalation, Open, Outcome, Release, Target, Thread, What, ack_comment, mark,

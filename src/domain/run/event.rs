@@ -204,6 +204,10 @@ pub struct Started {
     pub timeout_secs: u64,
     /// The process that starts it.
     pub starter: Process,
+    /// The value of the signal that it is meant to change, as [`baseline`](super::super::baseline) has it when it is started; `None` if it
+    /// is meant to change none, or if that was not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<f64>,
 }
 
 /// One process, told apart from every other there ever was on this machine.
@@ -330,10 +334,21 @@ pub enum Judgement {
         before: Option<f64>,
         /// Its value now.
         after: f64,
-        /// Seconds from the step's start until it came true.
+        /// Seconds from the step's end until it was seen to be true.
         secs: u64,
     },
-    /// It did not, within the time that was given.
+    /// It did not, within the time that was given, though at least half of the way was gone.
+    TooLittle {
+        /// What was watched.
+        signal: Signal,
+        /// Its value when the step was started.
+        before: Option<f64>,
+        /// Its value at the end of that time.
+        after: f64,
+        /// Seconds from the step's end.
+        secs: u64,
+    },
+    /// It did not, within the time that was given, nor most of the way.
     NoEffect {
         /// What was watched.
         signal: Signal,
@@ -341,7 +356,7 @@ pub enum Judgement {
         before: Option<f64>,
         /// Its value at the end of that time.
         after: f64,
-        /// Seconds from the step's start.
+        /// Seconds from the step's end.
         secs: u64,
     },
     /// Nobody can tell: too little traffic, no figures.
@@ -353,7 +368,7 @@ pub enum Judgement {
     },
 }
 
-/// `burn 18.2× → 0.4× in 6m`, `no effect: burn 18.2× → 17.9× in 10m`, `cannot tell: …`.
+/// `burn 18.2× → 0.4× in 6m`, `too little: burn 18.2× → 2.1× in 10m`, `no effect: burn 18.2× → 17.9× in 10m`, `cannot tell: …`.
 impl std::fmt::Display for Judgement {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let change = |signal: &Signal, before: Option<f64>, after: f64, secs: u64| {
@@ -365,6 +380,7 @@ impl std::fmt::Display for Judgement {
         };
         match self {
             Self::Reached { signal, before, after, secs } => f.write_str(&change(signal, *before, *after, *secs)),
+            Self::TooLittle { signal, before, after, secs } => write!(f, "too little: {}", change(signal, *before, *after, *secs)),
             Self::NoEffect { signal, before, after, secs } => write!(f, "no effect: {}", change(signal, *before, *after, *secs)),
             Self::CannotTell { signal, why } => write!(f, "cannot tell what became of {signal}: {why}"),
         }

@@ -62,6 +62,8 @@ pub struct Attempt {
     pub runner: Option<Process>,
     /// Who wants it to end, and since when.
     pub cancel: Option<(Actor, DateTime<Utc>)>,
+    /// The value of the signal that it is meant to change when it was started; `None` if that is not known.
+    pub before: Option<f64>,
     /// How it ended; `None` while it runs.
     pub end: Option<End>,
     /// When that was written.
@@ -82,6 +84,7 @@ impl Attempt {
             starter: started.starter.clone(),
             runner: None,
             cancel: None,
+            before: started.before,
             end: None,
             ended_at: None,
             judged: None,

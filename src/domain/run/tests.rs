@@ -69,6 +69,7 @@ fn started(key: &str, step: &str) -> Started {
         inputs: [("region".to_owned(), Untrusted::new("eu"))].into_iter().collect(),
         timeout_secs: 60,
         starter: process(),
+        before: None,
     }
 }
 
