@@ -102,7 +102,7 @@ fn acts(entries: &[Entry]) -> BTreeMap<ActId, (Entry, Vec<Outcome>)> {
         match &entry.what {
             What::Asked { .. } => assert!(acts.insert(entry.act.clone(), (entry.clone(), Vec::new())).is_none(), "asked twice: {entry:?}"),
             What::Ended { outcome } => acts.get_mut(&entry.act).unwrap().1.push(outcome.clone()),
-            What::Run { .. } => panic!("nobody runs anything here: {entry:?}"),
+            What::Run { .. } | What::Drilled { .. } => panic!("nobody runs anything here: {entry:?}"),
         }
     }
     acts

@@ -58,6 +58,7 @@ fn line(entry: &Entry) -> String {
             (effect.verb(), format!("  {} is {} from {from} until {to}{note}", over.who, over.seat))
         }
         What::Asked { effect } => (effect.verb(), effect.note().map_or_else(String::new, |note| format!("  “{note}”"))),
+        What::Drilled { drill } => ("drill", format!("  {drill}")),
         What::Run { event } => (event.verb(), format!("  {}", event.words())),
         What::Ended { outcome: Outcome::Done { .. } } => ("done", String::new()),
         What::Ended { outcome: Outcome::Failed { why, .. } } => ("failed", format!("  {why}")),

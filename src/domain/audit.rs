@@ -367,6 +367,11 @@ pub enum What {
         #[serde(flatten)]
         event: RunEvent,
     },
+    /// A drill was played. Written once it was over.
+    Drilled {
+        /// How it went.
+        drill: Box<super::Drill>,
+    },
 }
 
 impl What {
@@ -376,6 +381,7 @@ impl What {
             Self::Asked { .. } => true,
             Self::Ended { .. } => false,
             Self::Run { event } => event.is_a_deed(),
+            Self::Drilled { .. } => true,
         }
     }
     /// The verb for a list; `ended` for an end.
@@ -384,6 +390,7 @@ impl What {
             Self::Asked { effect } => effect.verb(),
             Self::Ended { .. } => "ended",
             Self::Run { event } => event.verb(),
+            Self::Drilled { .. } => "drill",
         }
     }
 }
@@ -499,7 +506,7 @@ impl Thread {
                 }
             }
             What::Ended { outcome } => self.end(entry, outcome),
-            What::Run { .. } => {}
+            What::Run { .. } | What::Drilled { .. } => {}
         }
     }
 

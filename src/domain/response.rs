@@ -76,7 +76,7 @@ pub fn response(entries: &[Entry], service: &Text, since: DateTime<Utc>) -> Resp
                 }
                 None => {}
             },
-            What::Asked { .. } | What::Ended { .. } | What::Run { .. } => {}
+            What::Asked { .. } | What::Ended { .. } | What::Run { .. } | What::Drilled { .. } => {}
         }
     }
     let lately = || taken.iter().filter(|((_, began), _)| *began >= since);
@@ -93,7 +93,7 @@ fn of_service(entry: &Entry, service: &Text) -> bool {
             Target::Alertmanager { labels, .. } => service_of_labels(labels),
             Target::PagerDuty { .. } | Target::Silences { .. } | Target::Journal => None,
         },
-        What::Ended { .. } | What::Run { .. } => None,
+        What::Ended { .. } | What::Run { .. } | What::Drilled { .. } => None,
     };
     entry.service.clone().or_else(labelled).as_ref() == Some(service)
 }

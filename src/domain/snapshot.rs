@@ -319,6 +319,8 @@ pub struct Snapshot {
     pub runs: BTreeMap<RunId, Arc<Run>>,
     /// What the step that somebody looks at has written.
     pub output: Option<Arc<StepOutput>>,
+    /// Drills that were played, oldest first.
+    pub drills: Vec<Arc<super::Drilled>>,
     /// What the store is like.
     pub store: StoreState,
     /// Refusals and such, newest last; the screen shows each once.
@@ -534,6 +536,7 @@ impl Snapshot {
             rotas_until: None,
             runs: BTreeMap::new(),
             output: None,
+            drills: Vec::new(),
             store: StoreState::default(),
             toasts: Vec::new(),
             calm_since: None,

@@ -217,7 +217,7 @@ fn of_entry(entry: &Entry) -> Option<Passage> {
             who = None;
             ("unknown", format!("{why}; it is looked up"), None)
         }
-        What::Ended { outcome: Outcome::Done { .. } } | What::Run { .. } => return None,
+        What::Ended { outcome: Outcome::Done { .. } } | What::Run { .. } | What::Drilled { .. } => return None,
     };
     Some(Passage { at: entry.at, what, told_by: Teller::Journal, who, text: Text::from(text), said })
 }

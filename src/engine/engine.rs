@@ -30,8 +30,8 @@ use super::{
 };
 use crate::{
     domain::{
-        Act, ActId, Actor, Chronicle, Definition, Effect, Entry, Episode, Event, Grade, IncidentId, Lane, LeaseView, Outcome, Plan,
-        Question, ROTATION_PREFIX, Reading, Request, SloId, Snapshot, SourceName, StoreState, Target, Text, Toast, What, Window,
+        Act, ActId, Actor, Chronicle, DRILL_PREFIX, Definition, Effect, Entry, Episode, Event, Grade, IncidentId, Lane, LeaseView, Outcome,
+        Plan, Question, ROTATION_PREFIX, Reading, Request, SloId, Snapshot, SourceName, StoreState, Target, Text, Toast, What, Window,
     },
     sources::{Gives, Source},
     store::{ChangeWatch, Holder, Lease, Store, StoreError, changes},
@@ -42,6 +42,9 @@ const SCRAPE: &str = "scrape";
 
 /// Entries read from the journal at the start.
 const JOURNAL_TAIL: u32 = 5_000;
+
+/// Threads that are read however old they are, by what their subjects begin with.
+const KEPT_THREADS: [&str; 2] = [ROTATION_PREFIX, DRILL_PREFIX];
 
 /// How far back episodes are looked at in the beginning: as far as the accounts of those on call go, and some.
 const EPISODES: TimeDelta = TimeDelta::days(31);
@@ -132,9 +135,11 @@ fn remembered(setup: &Setup, store: &Store) -> (Snapshot, u64) {
     let mut snapshot = first(setup);
     let mut take = |event| snapshot = fold(&snapshot, &setup.plan, event, now);
     let tail = store.recent(JOURNAL_TAIL).unwrap_or_default();
-    // Overrides stand however long ago they were made.
+    // Overrides stand however long ago they were made, and drills are remembered.
     let before = tail.first().map_or(0, |e| e.id);
-    take(Event::Journal(store.threads_before(ROTATION_PREFIX, before).unwrap_or_default()));
+    let mut older: Vec<Entry> = KEPT_THREADS.iter().flat_map(|prefix| store.threads_before(prefix, before).unwrap_or_default()).collect();
+    older.sort_by_key(|e| e.id);
+    take(Event::Journal(older));
     take(Event::Journal(tail));
     take(Event::Episodes(store.episodes(now - EPISODES).unwrap_or_default()));
     let (seq, readings) = store.readings_since(0).unwrap_or_default();

@@ -595,6 +595,7 @@ fn journal(next: &mut Snapshot, entries: Vec<Entry>) {
         next.threads.entry(entry.subject.clone()).or_default().apply(&entry);
         rotas::entry(next, &entry);
         runs::entry(next, &entry);
+        next.drilled(&entry);
         next.latest.push(Arc::new(entry));
     }
     let surplus = next.latest.len().saturating_sub(LATEST);

@@ -399,6 +399,7 @@ pub fn burning() -> Snapshot {
         calls: Arc::default(),
         rotas: rotas(),
         rotas_until: None,
+        drills: Vec::new(),
         runs: BTreeMap::new(),
         output: None,
         store: StoreState { place: Text::clean("/var/lib/burnwatch/acme"), trouble: None, lease: LeaseView::Ours },

@@ -114,6 +114,7 @@ fn of_entry(entry: &Entry) -> Option<Happening> {
         What::Asked { effect: Effect::HandoffRead { .. } } => ("read", Role::Text, format!("{who:#} read the note of {title}")),
         What::Ended { outcome: Outcome::Failed { why, .. } } => ("failed", Role::Critical, format!("{title}: {why}")),
         What::Ended { outcome: Outcome::Unknown { why } } => ("unknown", Role::Unknown, format!("{title}: {why}")),
+        What::Drilled { drill } => ("drill", Role::Text, format!("{who:#} rehearsed {title}: {}", drill.ended.word())),
         What::Run { event: RunEvent::Begun(_) } => ("run", Role::Text, format!("{who:#} began {title}")),
         What::Run { event: RunEvent::Started(started) } => ("step", Role::Text, format!("{who:#} runs `{}` of {title}", started.step)),
         What::Run { event: RunEvent::Ended { end, .. } } => {

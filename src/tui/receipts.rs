@@ -126,7 +126,7 @@ impl Receipts {
                 }
                 Some(Told { subject: entry.subject.clone(), done: matches!(outcome, Outcome::Done { .. }), text: words })
             }
-            What::Run { .. } => None,
+            What::Run { .. } | What::Drilled { .. } => None,
         }
     }
 }
