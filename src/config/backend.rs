@@ -15,7 +15,7 @@ use super::{
 };
 
 /// Bytes of an answer, decoded, that are read at most, unless the row says otherwise.
-const MAX_BYTES: u64 = 32 << 20;
+pub(super) const MAX_BYTES: u64 = 32 << 20;
 
 /// How a source is asked, whatever its kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -176,11 +176,16 @@ impl ClientSettings {
             max_bytes: section.size("max_bytes").map_or(MAX_BYTES, Spanned::into_inner),
         };
         if read.insecure_skip_verify {
-            let span = section.key_span("insecure_skip_verify");
-            section.warning(&span, "the server's certificate is not verified: anyone in between can read and change all", "use `ca_file`");
+            warn_insecure(section);
         }
         read
     }
+}
+
+/// That `insecure_skip_verify` is set.
+pub(super) fn warn_insecure(section: &Section) {
+    let span = section.key_span("insecure_skip_verify");
+    section.warning(&span, "the server's certificate is not verified: anyone in between can read and change all", "use `ca_file`");
 }
 
 fn credentials(section: &mut Section) -> Option<Credentials> {
@@ -209,7 +214,7 @@ fn credentials(section: &mut Section) -> Option<Credentials> {
     token.map(Credentials::Bearer).or(basic)
 }
 
-fn identity(section: &mut Section) -> Option<ClientIdentity> {
+pub(super) fn identity(section: &mut Section) -> Option<ClientIdentity> {
     let (cert, key) = (section.file("client_cert"), section.file("client_key"));
     for (one, other) in [("client_cert", "client_key"), ("client_key", "client_cert")] {
         if section.has(one) && !section.has(other) {

@@ -54,6 +54,20 @@ impl Section {
         }
         Some(Spanned::new(raw.span(), bytes?))
     }
+    /// A list of integers from `min` to `max`.
+    pub fn integers(&mut self, key: &str, min: i64, max: i64) -> Option<Vec<i64>> {
+        let node = self.node(key)?;
+        let Value::List(items) = node.value else { return self.wrong(key, &node, "a list of integers") };
+        let mut all = Vec::with_capacity(items.len());
+        for item in items {
+            let Value::Number(raw, true) = &item.value else { return self.wrong(key, &item, "a list of integers") };
+            match raw.parse().ok().filter(|n| (min..=max).contains(n)) {
+                Some(number) => all.push(number),
+                None => self.error(&item.span, &format!("`{key}` holds numbers between {min} and {max}")),
+            }
+        }
+        Some(all)
+    }
     /// A selector; a mistake in it is placed inside the text.
     pub fn selector(&mut self, key: &str) -> Option<Spanned<Selector>> {
         let text = self.str(key)?;
@@ -148,6 +162,16 @@ impl Section {
             return None;
         }
         Some(Spanned::new(span, url))
+    }
+    /// A path as it is written: `~` is the home folder, a relative one starts at the config file's folder.
+    pub(super) fn path(&self, written: &str) -> PathBuf {
+        self.context.path(written)
+    }
+    /// Never show an address that may hold a login.
+    pub(super) fn hide_if_login(&self, text: &Spanned<String>) {
+        if text.get_ref().contains('@') {
+            self.context.hide(text.span());
+        }
     }
     /// A file that can be read; `~` is the home folder, a relative path starts at the config file's folder.
     pub fn file(&mut self, key: &str) -> Option<Spanned<PathBuf>> {

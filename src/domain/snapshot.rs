@@ -36,6 +36,8 @@ pub enum FaultClass {
     Malformed,
     /// The certificate, or the TLS handshake.
     Tls,
+    /// It is there and will answer later: it is loading its data, or has lost its master.
+    NotReady,
     /// An expected heartbeat alert is missing: the source may be blind.
     Heartbeat,
 }
@@ -53,6 +55,7 @@ impl FaultClass {
             Self::TooLarge => "answer too large",
             Self::Malformed => "answer not understood",
             Self::Tls => "certificate not trusted",
+            Self::NotReady => "not ready yet",
             Self::Heartbeat => "heartbeat missing",
         }
     }

@@ -6,8 +6,9 @@ use regex::Regex;
 use toml::Spanned;
 
 use super::{
-    Alertmanager, AlertmanagerSettings, BadSettings, Credentials, Deadlines, HttpSettings, Ical, IcalPlace, IcalSettings, PagerDuty,
-    PagerDutySettings, Prometheus, PrometheusSettings, RabbitMq, RabbitMqSettings, Scrape, ScrapeSettings, ScrapeTarget, Source,
+    Alertmanager, AlertmanagerSettings, BadSettings, Credentials, Deadlines, HttpSettings, Ical, IcalPlace, IcalSettings, JobQueues,
+    PagerDuty, PagerDutySettings, Prometheus, PrometheusSettings, QueueSystem, RabbitMq, RabbitMqSettings, RedisPlace, RedisSettings,
+    Scrape, ScrapeSettings, ScrapeTarget, Source,
 };
 use crate::{
     config::{self, ClientSettings, Kind, Section, SourceCommon, SourceRow, Target},
@@ -15,13 +16,17 @@ use crate::{
 };
 
 /// The kinds of source there are.
-pub const KINDS: [Kind; 6] = [
+pub const KINDS: [Kind; 10] = [
     Kind { word: "prometheus", counts_events: true, has_queues: false },
     Kind { word: "scrape", counts_events: true, has_queues: false },
     Kind { word: "alertmanager", counts_events: false, has_queues: false },
     Kind { word: "ical", counts_events: false, has_queues: false },
     Kind { word: "pagerduty", counts_events: false, has_queues: false },
     Kind { word: "rabbitmq", counts_events: false, has_queues: true },
+    Kind { word: "sidekiq", counts_events: false, has_queues: true },
+    Kind { word: "bullmq", counts_events: false, has_queues: true },
+    Kind { word: "celery", counts_events: false, has_queues: true },
+    Kind { word: "rq", counts_events: false, has_queues: true },
 ];
 
 /// How long an acknowledgement's silence lasts before it must be extended, unless the row says otherwise.
@@ -43,6 +48,7 @@ enum Settings {
     Ical(IcalSettings),
     PagerDuty(PagerDutySettings),
     RabbitMq(RabbitMqSettings),
+    JobQueues(Box<RedisSettings>),
 }
 
 /// Read a `[[source]]` row; its mistakes are reported at their places. `None` if nothing can be made of it.
@@ -66,6 +72,10 @@ pub fn read(row: &mut SourceRow) -> Option<Row> {
         "ical" => ("ical", ical(&mut row.section, name, deadlines), ACK_FOR),
         "rabbitmq" => ("rabbitmq", rabbitmq(&mut row.section, name, deadlines), ACK_FOR),
         "pagerduty" => ("pagerduty", pagerduty(&mut row.section, name, deadlines), ACK_FOR),
+        "sidekiq" => ("sidekiq", job_queues(&mut row.section, name, deadlines, sidekiq), ACK_FOR),
+        "bullmq" => ("bullmq", job_queues(&mut row.section, name, deadlines, bullmq), ACK_FOR),
+        "celery" => ("celery", job_queues(&mut row.section, name, deadlines, celery), ACK_FOR),
+        "rq" => ("rq", job_queues(&mut row.section, name, deadlines, rq), ACK_FOR),
         _ => return None,
     };
     let settings = settings?;
@@ -76,6 +86,7 @@ pub fn read(row: &mut SourceRow) -> Option<Row> {
         Settings::Ical(s) => (false, matches!(&s.place, IcalPlace::Web(http) if http.insecure)),
         Settings::PagerDuty(s) => (false, s.http.insecure),
         Settings::RabbitMq(s) => (false, s.http.insecure),
+        Settings::JobQueues(s) => (false, s.insecure),
     };
     // A scrape takes its samples itself, each poll.
     let scrape_interval = if kind == "scrape" { common.every } else { common.scrape_interval };
@@ -89,9 +100,12 @@ impl Row {
     pub fn feed(&self) -> Option<Feed> {
         match &self.settings {
             Settings::Ical(s) => Some(Feed { source: self.plan.name.clone(), rotation: s.rotation.clone(), seat: s.seat }),
-            Settings::Prometheus(_) | Settings::Alertmanager(_) | Settings::Scrape(_) | Settings::PagerDuty(_) | Settings::RabbitMq(_) => {
-                None
-            }
+            Settings::Prometheus(_)
+            | Settings::Alertmanager(_)
+            | Settings::Scrape(_)
+            | Settings::PagerDuty(_)
+            | Settings::RabbitMq(_)
+            | Settings::JobQueues(_) => None,
         }
     }
     /// The source itself. Fails if a certificate cannot be read, or the like.
@@ -104,6 +118,7 @@ impl Row {
             Settings::Ical(settings) => Arc::new(Ical::new(settings)?),
             Settings::PagerDuty(settings) => Arc::new(PagerDuty::new(settings)?),
             Settings::RabbitMq(settings) => Arc::new(RabbitMq::new(settings)?),
+            Settings::JobQueues(settings) => Arc::new(JobQueues::new(*settings)?),
         })
     }
 }
@@ -203,6 +218,58 @@ fn pattern(section: &mut Section) -> (bool, Option<Regex>) {
         section.error_with_help(&text.span(), "`summary` is a regular expression with one group in parentheses, around who it is", help);
     }
     (read.is_some(), read)
+}
+
+/// Queues in a Redis; `system` reads the keys of one library.
+fn job_queues(section: &mut Section, name: SourceName, deadlines: Deadlines, system: fn(&mut Section) -> QueueSystem) -> Option<Settings> {
+    let redis = config::RedisSettings::read(section);
+    let system = system(section);
+    let mut queues: Vec<_> = section.strings("queues").unwrap_or_default().into_iter().map(Spanned::into_inner).collect();
+    queues.sort();
+    queues.dedup();
+    let redis = redis?;
+    let place = match redis.place {
+        config::RedisPlace::Net { host, port, tls } => RedisPlace::Net { host, port, tls },
+        config::RedisPlace::Socket(path) => RedisPlace::Socket(path),
+    };
+    Some(Settings::JobQueues(Box::new(RedisSettings {
+        name,
+        place,
+        db: redis.db,
+        username: redis.username,
+        password: redis.password.map(|p| p.expose().to_owned()),
+        ca_file: redis.ca_file,
+        identity: redis.client_identity.map(|i| (i.cert, i.key)),
+        insecure: redis.insecure_skip_verify,
+        max_bytes: redis.max_bytes,
+        deadlines,
+        system,
+        queues,
+    })))
+}
+
+/// What all keys of a library begin with.
+fn prefix(section: &mut Section, usual: &str) -> String {
+    section.str("prefix").map_or_else(|| usual.to_owned(), Spanned::into_inner)
+}
+
+fn sidekiq(section: &mut Section) -> QueueSystem {
+    QueueSystem::Sidekiq { prefix: prefix(section, "") }
+}
+
+fn bullmq(section: &mut Section) -> QueueSystem {
+    QueueSystem::BullMq { prefix: prefix(section, "bull") }
+}
+
+fn rq(section: &mut Section) -> QueueSystem {
+    QueueSystem::Rq { prefix: prefix(section, "rq") }
+}
+
+fn celery(section: &mut Section) -> QueueSystem {
+    let prefix = prefix(section, "");
+    let priority_steps = section.integers("priority_steps", 0, 255).unwrap_or_else(|| vec![0, 3, 6, 9]);
+    let priority_steps = priority_steps.into_iter().filter_map(|n| u8::try_from(n).ok()).collect();
+    QueueSystem::Celery { prefix, priority_steps }
 }
 
 fn http(read: Option<config::HttpSettings>) -> Option<HttpSettings> {

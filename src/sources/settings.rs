@@ -208,6 +208,91 @@ pub enum IcalPlace {
     File(PathBuf),
 }
 
+/// What must be told of job queues in a Redis.
+#[derive(Clone)]
+pub struct RedisSettings {
+    /// The row's name.
+    pub name: SourceName,
+    /// Where it is.
+    pub place: RedisPlace,
+    /// Which of its databases.
+    pub db: u32,
+    /// The user; `None` for the default one.
+    pub username: Option<String>,
+    /// The password; `None` to say nothing.
+    pub password: Option<String>,
+    /// Certificates to trust besides those of the system (PEM).
+    pub ca_file: Option<PathBuf>,
+    /// Our certificate and its key (PEM).
+    pub identity: Option<(PathBuf, PathBuf)>,
+    /// Whether certificates are not verified.
+    pub insecure: bool,
+    /// The most bytes of one poll's answers that are read.
+    pub max_bytes: u64,
+    /// How long to wait.
+    pub deadlines: Deadlines,
+    /// Which library's queues.
+    pub system: QueueSystem,
+    /// Only the queues of these names; all that can be found if none.
+    pub queues: Vec<String>,
+}
+
+/// Where a Redis is.
+#[derive(Clone, Debug)]
+pub enum RedisPlace {
+    /// On the network.
+    Net {
+        /// Name or address, an IPv6 one without brackets.
+        host: String,
+        /// The port.
+        port: u16,
+        /// Whether it speaks TLS.
+        tls: bool,
+    },
+    /// At a socket of this host.
+    Socket(PathBuf),
+}
+
+/// Which library keeps its queues there.
+#[derive(Clone, Debug)]
+pub enum QueueSystem {
+    /// Sidekiq.
+    Sidekiq {
+        /// The namespace of old apps; empty for none.
+        prefix: String,
+    },
+    /// BullMQ.
+    BullMq {
+        /// What its keys begin with.
+        prefix: String,
+    },
+    /// Celery, and whatever else speaks through kombu.
+    Celery {
+        /// `global_keyprefix`; empty for none.
+        prefix: String,
+        /// The steps of priority that have lists of their own.
+        priority_steps: Vec<u8>,
+    },
+    /// RQ.
+    Rq {
+        /// What its keys begin with.
+        prefix: String,
+    },
+}
+
+impl fmt::Debug for RedisSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisSettings")
+            .field("place", &self.place)
+            .field("db", &self.db)
+            .field("username", &self.username)
+            .field("password", &self.password.as_ref().map(|_| "***"))
+            .field("system", &self.system)
+            .field("queues", &self.queues)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A setting that cannot be used; says which, so that it can be shown at its place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{key}` {what}")]
