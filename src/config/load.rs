@@ -17,13 +17,16 @@ use super::{
     model::{self, Config, SourceRow, Vocabulary},
     ownership, people,
     problem::{Level, Problem, Problems},
-    queue, rotation, secret,
+    queue, rotation, runbook, secret,
     section::Section,
-    slo,
+    slo, trust,
 };
 
-/// The largest file that is read, in bytes.
-const LARGEST: u64 = 4 << 20;
+/// The largest config file that is read, in bytes.
+pub(super) const LARGEST: u64 = 4 << 20;
+
+/// Why nothing runs by the word of a file that was merely found.
+pub(super) const FOUND_HERE: &str = "./burnwatch.toml was merely found, so it runs no commands; `burnwatch trust` says that it may";
 
 /// How a file came to be the one to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +35,7 @@ pub enum Origin {
     Named,
     /// It lies where config files lie: XDG or `/etc`.
     Standard,
-    /// It lies in the working directory; it runs no commands.
+    /// It lies in the working directory; it runs no commands unless it is trusted.
     Here,
 }
 
@@ -96,8 +99,9 @@ fn first_that_exists(places: Vec<Found>) -> Result<Found, NotFound> {
 /// Read the file and check all of it. `read` is called for every `[[source]]` row of a known kind and reads its keys from the row's
 /// section (all of them, also after a mistake); keys it did not ask for are mistakes.
 pub fn load<T>(found: &Found, words: &Vocabulary<'_>, read: impl FnMut(&mut SourceRow) -> Option<T>) -> Result<Loaded<T>, Problems> {
-    let (meta, text) = open(&found.path).map_err(|(message, help)| Problem::whole(&found.path, message, help))?;
-    let guard = Guard { meta: Some(&meta), origin: found.origin };
+    let (meta, text) = open(&found.path, LARGEST).map_err(|(message, help)| Problem::whole(&found.path, message, help))?;
+    let trusted = found.origin == Origin::Here && trust::is_trusted(&found.path, &text);
+    let guard = Guard { meta: Some(&meta), origin: found.origin, trusted };
     assemble(Document::new(&found.path, &text), &guard, words, read)
 }
 
@@ -108,11 +112,11 @@ pub fn load_text<T>(
     words: &Vocabulary<'_>,
     read: impl FnMut(&mut SourceRow) -> Option<T>,
 ) -> Result<Loaded<T>, Problems> {
-    assemble(Document::new(path, text), &Guard { meta: None, origin: Origin::Named }, words, read)
+    assemble(Document::new(path, text), &Guard { meta: None, origin: Origin::Named, trusted: false }, words, read)
 }
 
-/// The file's text, or what is wrong with it and the remedy.
-fn open(path: &Path) -> Result<(Metadata, String), (String, Option<&'static str>)> {
+/// The text of a file of at most `largest` bytes, or what is wrong with it and the remedy.
+pub(super) fn open(path: &Path, largest: u64) -> Result<(Metadata, String), (String, Option<&'static str>)> {
     let cannot = |why: &std::io::Error| (format!("cannot read it: {}", secret::cause(why)), None);
     let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
     let file: File = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(|why| cannot(&why))?;
@@ -124,9 +128,10 @@ fn open(path: &Path) -> Result<(Metadata, String), (String, Option<&'static str>
         return Err(("it is not a plain file".to_owned(), None));
     }
     let mut bytes = Vec::new();
-    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(|why| cannot(&why))?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(("it is larger than 4 MiB".to_owned(), Some("is it really a config file?")));
+    file.take(largest + 1).read_to_end(&mut bytes).map_err(|why| cannot(&why))?;
+    if bytes.len() as u64 > largest {
+        let help = if largest == LARGEST { "is it really a config file?" } else { "is it really a runbook?" };
+        return Err((format!("it is larger than {} MiB", largest >> 20), Some(help)));
     }
     let text = String::from_utf8(bytes).map_err(|why| {
         let at = why.utf8_error().valid_up_to();
@@ -140,6 +145,8 @@ fn open(path: &Path) -> Result<(Metadata, String), (String, Option<&'static str>
 struct Guard<'a> {
     meta: Option<&'a Metadata>,
     origin: Origin,
+    /// Whether somebody said that a file which was merely found may run commands.
+    trusted: bool,
 }
 
 impl Guard<'_> {
@@ -149,7 +156,7 @@ impl Guard<'_> {
     fn commands(&self, distrusted: bool) -> Commands {
         match (distrusted, self.origin) {
             (true, _) => Commands::Distrusted,
-            (false, Origin::Here) => Commands::FoundHere,
+            (false, Origin::Here) if !self.trusted => Commands::FoundHere,
             (false, _) => Commands::Run,
         }
     }
@@ -171,9 +178,14 @@ fn assemble<T>(
     let people = people::people(&mut root);
     let (rotations, mut names) = rotation::rotations(&mut root, &people, cockpit.time_zone);
     names.extend(rows.iter().filter_map(|row| row.section.text_of("rotation").map(str::to_owned)));
+    let mut runbooks = runbook::runbook_files(&mut root);
+    let (services, of_services) = people::services(&mut root, &names);
+    runbooks.of_services = of_services;
     let config = Config {
         store: model::store(&mut root),
-        services: people::services(&mut root, &names),
+        services,
+        runbooks,
+        held: matches!(context.commands.get(), Some(Commands::FoundHere)).then_some(FOUND_HERE),
         people,
         rotations,
         definitions: slo::definitions(&mut root, &rows, words.kinds),

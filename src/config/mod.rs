@@ -20,10 +20,12 @@ mod problem;
 mod queue;
 mod redis;
 mod rotation;
+mod runbook;
 mod secret;
 mod section;
 mod slo;
 mod syntax;
+mod trust;
 mod values;
 
 pub use backend::{ClientIdentity, ClientSettings, Credentials, HttpSettings, SourceCommon, Target};
@@ -32,6 +34,8 @@ pub use load::{Found, Loaded, NotFound, Origin, environment, find, load, load_te
 pub use model::{Cockpit, Config, Kind, SourceRow, StoreConfig, Vocabulary};
 pub use problem::{Level, Place, Problem, Problems, closest};
 pub use redis::{RedisPlace, RedisSettings};
+pub use runbook::{Known, RunbookFiles, Shelf, library, lint, read as read_runbook};
 pub use secret::Secret;
 pub use section::Section;
 pub use toml::Spanned;
+pub use trust::trust;

@@ -9,6 +9,7 @@ use super::{
     document::Document,
     people::{Taken, zone},
     problem::did_you_mean,
+    runbook::RunbookFiles,
     section::Section,
 };
 use crate::domain::{Definition, Person, QueueRule, Rotation, Service, SourceName, Text};
@@ -50,6 +51,10 @@ pub struct Config {
     pub definitions: Vec<Arc<Definition>>,
     /// `[[queue]]`, in the order of the file.
     pub queues: Vec<Arc<QueueRule>>,
+    /// Where runbooks lie.
+    pub runbooks: RunbookFiles,
+    /// Why nothing of a runbook may run, if so.
+    pub held: Option<&'static str>,
     /// The file.
     pub document: Document,
 }

@@ -1,6 +1,6 @@
 //! `[[person]]` and `[[service]]`: who is there, and what serves users.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range, path::PathBuf};
 
 use chrono_tz::{TZ_VARIANTS, Tz};
 use toml::Spanned;
@@ -70,19 +70,27 @@ fn night(text: &str) -> Option<(u32, u32)> {
     Some((hour(from)?, hour(to)?)).filter(|(from, to)| from != to)
 }
 
-/// All `[[service]]` rows of `root`; `rotations` are the names that there are, if any.
-pub(super) fn services(root: &mut Section, rotations: &[String]) -> BTreeMap<Text, Service> {
-    let mut names = Taken::default();
-    root.sections("service").into_iter().filter_map(|row| service(row, &mut names, rotations)).map(|s| (s.name.clone(), s)).collect()
+/// A pattern of file names, whose service it serves, and where it stands.
+pub(super) type OfService = (Text, PathBuf, Range<usize>);
+
+/// All `[[service]]` rows of `root`, and the runbooks that they name; `rotations` are the names that there are, if any.
+pub(super) fn services(root: &mut Section, rotations: &[String]) -> (BTreeMap<Text, Service>, Vec<OfService>) {
+    let (mut names, mut runbooks) = (Taken::default(), Vec::new());
+    let rows = root.sections("service").into_iter().filter_map(|row| service(row, &mut names, rotations, &mut runbooks));
+    (rows.map(|s| (s.name.clone(), s)).collect(), runbooks)
 }
 
-fn service(mut row: Section, names: &mut Taken, rotations: &[String]) -> Option<Service> {
+fn service(mut row: Section, names: &mut Taken, rotations: &[String], runbooks: &mut Vec<OfService>) -> Option<Service> {
     let name = row.name("name", "\"checkout\"").filter(|n| names.take(&row, "service", n));
     let owner = row.text("owner");
     let tier = row.integer("tier", 1, 5).and_then(|t| u8::try_from(t.into_inner()).ok());
     let rotation = row.str("rotation").filter(|r| rotations.is_empty() || known(&row, "rotation", r, rotations.iter().map(String::as_str)));
+    let patterns = row.strings("runbooks").unwrap_or_default();
+    let patterns: Vec<_> = patterns.into_iter().map(|p| (row.context.path(p.get_ref()), p.span())).collect();
     row.finish();
-    Some(Service { name: Text::clean(name?.get_ref()), owner, tier, rotation: rotation.map(|r| Text::clean(r.get_ref())) })
+    let name = Text::clean(name?.get_ref());
+    runbooks.extend(patterns.into_iter().map(|(path, span)| (name.clone(), path, span)));
+    Some(Service { name, owner, tier, rotation: rotation.map(|r| Text::clean(r.get_ref())) })
 }
 
 /// Whether `word` is one of the names that other rows gave; if not, that is an error, unless a row could not be read.

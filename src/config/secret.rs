@@ -127,7 +127,7 @@ impl Section {
             Some(Commands::Run) => {}
             Some(Commands::FoundHere) => {
                 let message = "a ./burnwatch.toml that was merely found runs no commands";
-                self.error_with_help(&program.span(), message, "name the file with --config");
+                self.error_with_help(&program.span(), message, "read it, then `burnwatch trust`, or name the file with --config");
                 return None;
             }
             Some(Commands::Distrusted) | None => return None,

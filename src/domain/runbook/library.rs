@@ -14,6 +14,8 @@ pub struct Library {
     pub unusable: Vec<Unusable>,
     /// Addresses under which the folder of runbooks can be read by people, each with its last `/`.
     pub base_urls: Vec<String>,
+    /// Why nothing of any of them may run, if so: the configuration is not trusted. They can be read all the same.
+    pub held: Option<Text>,
 }
 
 /// A file that is no runbook as it stands.
