@@ -23,6 +23,9 @@ fn every_example_loads() {
     let mut seen = 0;
     for file in std::fs::read_dir("config").unwrap() {
         let path = file.unwrap().path();
+        if path.is_dir() {
+            continue;
+        }
         let loaded = load(&path.to_string_lossy(), &std::fs::read_to_string(&path).unwrap());
         let counts = |row: &Row| KINDS.iter().any(|kind| kind.word == row.plan.kind && kind.counts_events);
         assert!(!loaded.sources.is_empty() && loaded.sources.iter().any(counts) != loaded.config.definitions.is_empty());
@@ -34,7 +37,7 @@ fn every_example_loads() {
 /// A block that has no source of its own is read as if it followed one.
 #[test]
 fn every_block_of_the_documentation_loads() {
-    for (name, least) in [("docs/CONFIG.md", 6), ("README.md", 1)] {
+    for (name, least) in [("docs/CONFIG.md", 6), ("docs/RUNBOOKS.md", 1), ("README.md", 1)] {
         let text = std::fs::read_to_string(name).unwrap();
         let blocks: Vec<_> = text.split("```toml\n").skip(1).map(|block| block.split("```").next().unwrap()).collect();
         for (n, block) in blocks.iter().enumerate() {
@@ -44,6 +47,21 @@ fn every_block_of_the_documentation_loads() {
         }
         assert!(blocks.len() >= least);
     }
+}
+
+/// Every runbook in `config/runbooks` and every one that `docs/RUNBOOKS.md` shows is without a mistake.
+#[test]
+fn every_runbook_is_well() {
+    let well = |name: &str, text: &str| {
+        let (book, problems) = config::read_runbook(Path::new(name), text, config::Known::default());
+        assert!(book.is_some() && problems.is_empty(), "{name}:\n{}", config::Problems(problems));
+    };
+    let files: Vec<_> = std::fs::read_dir("config/runbooks").unwrap().map(|file| file.unwrap().path()).collect();
+    files.iter().for_each(|path| well(&path.to_string_lossy(), &std::fs::read_to_string(path).unwrap()));
+    let text = std::fs::read_to_string("docs/RUNBOOKS.md").unwrap();
+    let shown: Vec<_> = text.split("````markdown\n").skip(1).map(|block| block.split("````").next().unwrap()).collect();
+    shown.iter().for_each(|text| well("docs/RUNBOOKS.md", text));
+    assert!(files.len() >= 2 && !shown.is_empty());
 }
 
 #[test]

@@ -179,7 +179,7 @@ name = 'maya'
 [[service]]
 name = 'checkout'
 tier = 9
-runbooks = []
+playbooks = []
 [store]
 url = 'postgres://u:s3cret@h/db'",
     );
@@ -201,7 +201,7 @@ url = 'postgres://u:s3cret@h/db'",
         "17:9 this is not a mail address",
         "19:8 person `maya` is already on line 15",
         "22:8 `tier` lies between 1 and 5",
-        "23:1 unknown key `runbooks`",
+        "23:1 unknown key `playbooks`",
         "25:7 a store in Postgres is not there yet",
     ];
     assert_eq!(told(&text), expected);

@@ -173,6 +173,18 @@ pub enum Command {
         #[command(subcommand)]
         what: Option<OncallCommand>,
     },
+    /// What to do about a trouble, step by step
+    Runbook {
+        /// What to do with runbooks
+        #[command(subcommand)]
+        what: RunbookCommand,
+    },
+    /// Let a ./burnwatch.toml run commands, as it stands now; only one that is merely found has to be trusted
+    Trust {
+        /// Which
+        #[arg(default_value = "./burnwatch.toml", value_name = "FILE")]
+        file: PathBuf,
+    },
     /// What was done here, and whether the journal is as it was written
     Audit {
         /// What to tell of it
@@ -320,6 +332,34 @@ pub struct OverrideAdd {
     /// Print the outcome as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// What to do with runbooks.
+#[derive(Debug, Subcommand)]
+pub enum RunbookCommand {
+    /// The runbooks there are, when each was last run and what came of it
+    List {
+        /// Only those that match this incident, the fittest first; 1 if there is none
+        #[arg(long = "for", value_name = "INCIDENT")]
+        incident: Option<String>,
+        /// As JSON, documented in docs/STATUS.md
+        #[arg(long)]
+        json: bool,
+    },
+    /// One runbook in full, with exactly what its steps would run
+    Show {
+        /// Which, as `list` names it; a unique beginning is enough
+        id: String,
+        /// As JSON, documented in docs/STATUS.md
+        #[arg(long)]
+        json: bool,
+    },
+    /// Every mistake of runbooks at its line; 1 if there is any
+    Lint {
+        /// Which files; all that the configuration names if left out
+        #[arg(value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
 }
 
 /// What to tell of the journal.

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     config::Loaded,
-    domain::{Effect, Freshness, Interval, Override, ROTATION_PREFIX, Rotation, Seat, Snapshot, SourceName, State, Text, What},
+    domain::{Effect, Freshness, Interval, Library, Override, ROTATION_PREFIX, Rotation, Seat, Snapshot, SourceName, State, Text, What},
     engine::{self, Setup},
     sources::{Finding, registry::Row},
     store,
@@ -32,15 +32,19 @@ pub fn check(common: &Common, live: bool) -> Result<Code> {
     for warning in &loaded.warnings {
         print(&format!("{warning}\n"))?;
     }
+    let shelf = setup::shelf(&loaded);
+    for problem in &shelf.problems {
+        print(&format!("{problem}\n"))?;
+    }
     let folder = setup::store_folder(&loaded, common);
     let modes = if folder.exists() { store::check_modes(&folder) } else { Vec::new() };
     for wrong in &modes {
         print(&format!("error: {wrong}\n"))?;
     }
-    print(&found(&loaded))?;
+    print(&found(&loaded, &shelf.library))?;
     print(&cover(&loaded, common, Utc::now()))?;
     if !live {
-        return Ok(if modes.is_empty() { Code::Yes } else { Code::No });
+        return Ok(if modes.is_empty() && shelf.library.unusable.is_empty() { Code::Yes } else { Code::No });
     }
     // Ask with nothing remembered and nothing written: a check leaves no trace.
     let mut setup = setup::setup(&loaded, common)?;
@@ -52,12 +56,12 @@ pub fn check(common: &Common, live: bool) -> Result<Code> {
         print(&format!("  {:<12} {}{}\n", source.as_str(), if finding.well { "" } else { "problem: " }, finding.text))?;
     }
     let answered = snapshot.sources.iter().all(|s| s.state == Freshness::Fresh);
-    let well = answered && findings.iter().all(|(_, f)| f.well) && modes.is_empty();
+    let well = answered && findings.iter().all(|(_, f)| f.well) && modes.is_empty() && shelf.library.unusable.is_empty();
     Ok(if well { Code::Yes } else { Code::No })
 }
 
 /// What the file says, in one paragraph.
-fn found(loaded: &Loaded<Row>) -> String {
+fn found(loaded: &Loaded<Row>, library: &Library) -> String {
     let config = &loaded.config;
     let mut out = format!("{}: ok\n", config.document.path().display());
     let row = |out: &mut String, what: &str, names: Vec<String>| {
@@ -69,6 +73,7 @@ fn found(loaded: &Loaded<Row>) -> String {
     row(&mut out, "slos", config.definitions.iter().map(|d| format!("{} {} over {}", d.id, d.objective, d.period)).collect());
     row(&mut out, "services", config.services.keys().map(ToString::to_string).collect());
     row(&mut out, "rotations", config.rotations.iter().map(|r| r.name().to_string()).collect());
+    row(&mut out, "runbooks", library.books.iter().map(|b| b.id.to_string()).collect());
     row(&mut out, "people", config.people.iter().map(|p| p.name.to_string()).collect());
     out
 }

@@ -12,10 +12,12 @@ mod log;
 mod oncall;
 mod rotation;
 mod run;
+mod runbook;
 mod setup;
 mod silence;
 mod status;
 mod store;
+mod trust;
 mod watch;
 mod who;
 

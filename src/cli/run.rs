@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::{
     acts,
     args::{AuditCommand, Cli, Command, Common, OncallCommand, OverrideCommand, SilenceCommand, StoreCommand},
-    audit, check, demo, incidents, oncall, rotation, silence, status, store, watch,
+    audit, check, demo, incidents, oncall, rotation, runbook, silence, status, store, trust, watch,
 };
 use crate::domain::{clean, is_plain};
 
@@ -87,6 +87,8 @@ fn dispatch(cli: &Cli) -> Result<Code> {
         Some(Command::Silence { what: Some(SilenceCommand::Expire { id, json }), .. }) => silence::expire(common, id, *json),
         Some(Command::Oncall { look, what: None }) => oncall::look(common, look),
         Some(Command::Oncall { what: Some(what), .. }) => oncall_act(common, what),
+        Some(Command::Runbook { what }) => runbook::runbook(common, what),
+        Some(Command::Trust { file }) => trust::trust(file),
         Some(Command::Audit { what: AuditCommand::List { last, json } }) => audit::list(common, *last, *json),
         Some(Command::Audit { what: AuditCommand::Verify { json } }) => audit::verify(common, *json),
         Some(Command::Store { what: StoreCommand::Init { group } }) => store::init(common, group),

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use super::{args::Common, who};
 use crate::{
     config::{self, Loaded, Vocabulary},
-    domain::{AckPolicy, Plan, StoreState, Text},
+    domain::{AckPolicy, Plan, SourceName, StoreState, Text},
     engine::{Clock, Opened, Setup},
     sources::{
         Source,
@@ -72,6 +72,16 @@ pub fn open_store(folder: &std::path::Path) -> Opened {
     }
 }
 
+/// The sources that can be asked a query.
+pub fn askable(loaded: &Loaded<Row>) -> Vec<SourceName> {
+    loaded.sources.iter().filter(|r| r.plan.kind == "prometheus").map(|r| r.plan.name.clone()).collect()
+}
+
+/// The runbooks that the configuration names, and what is wrong with their files.
+pub fn shelf(loaded: &Loaded<Row>) -> config::Shelf {
+    config::library(&loaded.config, &askable(loaded))
+}
+
 fn plan(loaded: &Loaded<Row>, common: &Common) -> Plan {
     let config = &loaded.config;
     Plan {
@@ -83,7 +93,7 @@ fn plan(loaded: &Loaded<Row>, common: &Common) -> Plan {
         people: config.people.clone(),
         rotations: config.rotations.clone(),
         feeds: loaded.sources.iter().filter_map(Row::feed).collect(),
-        runbooks: std::sync::Arc::default(),
+        runbooks: Arc::new(shelf(loaded).library),
         queues: config.queues.clone(),
         ack: AckPolicy { max: config.cockpit.ack_max },
         read_only: config.cockpit.read_only || common.read_only,

@@ -71,7 +71,10 @@ pub fn read(path: &Path, text: &str, known: Known<'_>) -> (Option<Runbook>, Vec<
 
 /// What was found so far in one file.
 #[derive(Debug, Default)]
-struct Findings(std::cell::RefCell<Vec<(Level, Range<usize>, String, Option<String>)>>);
+struct Findings(std::cell::RefCell<Vec<Finding>>);
+
+/// How bad, where, what, and what to do about it.
+type Finding = (Level, Range<usize>, String, Option<String>);
 
 impl Findings {
     fn error(&self, span: &Range<usize>, message: &str, help: &str) {
@@ -92,13 +95,8 @@ impl Findings {
         let more = found.len().saturating_sub(MOST);
         let worst = found.iter().skip(MOST).map(|(level, ..)| *level).min();
         let place = |span: &Range<usize>| Some(document.place(span, &[]));
-        let problem = |(level, span, message, help): (Level, Range<usize>, String, Option<String>)| Problem {
-            level,
-            file: document.path().to_owned(),
-            place: place(&span),
-            message,
-            help,
-        };
+        let problem =
+            |(level, span, message, help): Finding| Problem { level, file: document.path().to_owned(), place: place(&span), message, help };
         let mut problems: Vec<_> = found.into_iter().take(MOST).map(problem).collect();
         if let Some(level) = worst {
             problems.push(Problem { level, ..Problem::whole(document.path(), format!("and {more} more mistakes"), None) });

@@ -73,8 +73,8 @@ pub use run::{
     RunStep, Settled, Started, StepOutput, StepState, legible,
 };
 pub use runbook::{
-    Check, Command, Comparison, EffectWish, Expectation, Hangup, Hash, HttpCall, Input, Library, Observed, Runbook, Shell, Signal, Step,
-    StepKind, Unusable, variable_name,
+    Check, Command, Comparison, EffectWish, Expectation, Hangup, Hash, HttpCall, Input, LastRun, Library, Observed, Reason, Runbook, Shell,
+    Signal, Step, StepKind, Unusable, variable_name,
 };
 pub use selector::{BadSelector, Matcher, Op, Selector, quote};
 pub use shift::{Cover, GapInCover, Seat, Shift};

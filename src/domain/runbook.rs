@@ -5,6 +5,7 @@
 //! [`Command`] and an [`HttpCall`] ever leave the screen, and nothing from an alert is ever put into their text.
 
 mod effect;
+mod last_run;
 mod library;
 mod step;
 
@@ -16,7 +17,8 @@ use sha2::{Digest, Sha256};
 use super::{Matchers, RunbookId, SloId, StepName, Text};
 
 pub use effect::{Comparison, EffectWish, Signal};
-pub use library::{Library, Unusable};
+pub use last_run::LastRun;
+pub use library::{Library, Reason, Unusable};
 pub use step::{Check, Command, Expectation, Hangup, HttpCall, Input, Observed, Shell, Step, StepKind};
 
 /// One runbook file.

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     BurnRate, Calls, Chronicle, Definition, Duty, Entry, Episode, EventCounts, Grade, Group, Incident, IncidentId, Interval, LabelMatcher,
-    Labels, Lane, Link, Objective, OnCallEntry, PagedIncident, Probed, QueueId, QueueMemory, QueueRow, QueueSample, Rota, RotationLog, Run,
-    RunId, SloId, SourceName, StepOutput, Text, Thread, Want, Window,
+    Labels, Lane, LastRun, Link, Objective, OnCallEntry, PagedIncident, Probed, QueueId, QueueMemory, QueueRow, QueueSample, Rota,
+    RotationLog, Run, RunId, RunbookId, SloId, SourceName, StepOutput, Text, Thread, Want, Window,
 };
 
 /// Why a source gave no answer, by what can be done about it.
@@ -320,6 +320,8 @@ pub struct Snapshot {
     pub rotas_until: Option<DateTime<Utc>>,
     /// Runs of runbooks: all that are open, and the newest of the others.
     pub runs: BTreeMap<RunId, Arc<Run>>,
+    /// The last run of each runbook in which something was done; one that never was run is not among them.
+    pub last_runs: BTreeMap<RunbookId, Arc<LastRun>>,
     /// What the step that somebody looks at has written.
     pub output: Option<Arc<StepOutput>>,
     /// Drills that were played, oldest first.
@@ -538,6 +540,7 @@ impl Snapshot {
             rotas: Vec::new(),
             rotas_until: None,
             runs: BTreeMap::new(),
+            last_runs: BTreeMap::new(),
             output: None,
             drills: Vec::new(),
             store: StoreState::default(),

@@ -401,6 +401,7 @@ pub fn burning() -> Snapshot {
         rotas_until: None,
         drills: Vec::new(),
         runs: BTreeMap::new(),
+        last_runs: BTreeMap::new(),
         output: None,
         store: StoreState { place: Text::clean("/var/lib/burnwatch/acme"), trouble: None, lease: LeaseView::Ours },
         toasts: Vec::new(),

@@ -91,15 +91,12 @@ fn one(text: &str, at: usize) -> Result<Attribute, Wrong> {
         return Ok(Attribute { key: key.to_owned(), value: Given::Bare, span: at..after });
     };
     let begin = after + 1;
-    let (value, length) = match value.chars().next() {
-        Some(quote @ ('"' | '\'')) => {
-            quoted(value, quote).ok_or_else(|| Wrong { span: begin..text.len(), what: "the quote is never closed".to_owned() })?
-        }
-        _ => {
-            let bare: String = value.chars().take_while(|c| !c.is_whitespace() && !matches!(c, '}' | ',')).collect();
-            let length = bare.len();
-            (bare, length)
-        }
+    let (value, length) = if let Some(quote @ ('"' | '\'')) = value.chars().next() {
+        quoted(value, quote).ok_or_else(|| Wrong { span: begin..text.len(), what: "the quote is never closed".to_owned() })?
+    } else {
+        let bare: String = value.chars().take_while(|c| !c.is_whitespace() && !matches!(c, '}' | ',')).collect();
+        let length = bare.len();
+        (bare, length)
     };
     Ok(Attribute { key: key.to_owned(), value: Given::Text(value), span: at..begin + length })
 }

@@ -82,7 +82,7 @@ pub fn library(config: &Config, sources: &[SourceName]) -> Shelf {
     let files = &config.runbooks;
     let mut shelf = Shelf::default();
     shelf.library.base_urls.clone_from(&files.base_urls);
-    shelf.library.held = config.held.clone().map(Text::from);
+    shelf.library.held = config.held.map(Text::from);
     let found = found(config, &mut shelf);
     let slo = |id: &SloId| config.definitions.iter().any(|d| promises(d, id));
     let known = Known { slo: Some(&slo), sources: Some(sources) };

@@ -201,21 +201,16 @@ impl Made<'_> {
     }
 
     fn timeout(&self, words: &Words<'_>, manual: bool, span: &Range<usize>) -> Duration {
-        match words.text("timeout") {
-            Some(text) => match words::span(text) {
-                Ok(span) => span,
-                Err(why) => {
-                    words.error("timeout", &why, "such as timeout=2m");
-                    Step::TIMEOUT
-                }
-            },
-            None => {
-                if !manual {
-                    self.findings.warning(span, "this step has no timeout: it is ended after 1m", "say how long it may take: timeout=2m");
-                }
-                Step::TIMEOUT
+        let Some(text) = words.text("timeout") else {
+            if !manual {
+                self.findings.warning(span, "this step has no timeout: it is ended after 1m", "say how long it may take: timeout=2m");
             }
-        }
+            return Step::TIMEOUT;
+        };
+        words::span(text).unwrap_or_else(|why| {
+            words.error("timeout", &why, "such as timeout=2m");
+            Step::TIMEOUT
+        })
     }
 
     fn effect(&self, words: &Words<'_>) -> Option<EffectWish> {

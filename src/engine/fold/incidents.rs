@@ -183,6 +183,14 @@ pub(super) fn id_of(episode: &Episode) -> IncidentId {
     IncidentId::new(&format!("{}:{}", episode.slo, episode.grade.word()))
 }
 
+/// What an alert of our own can be known by: `service`, `slo` and `grade`, and the labels that its SLO is fanned out by.
+fn labels_of(row: &SloRow, grade: Grade) -> Labels {
+    let own = [("service", row.service.as_str()), ("slo", row.definition.name.as_str()), ("grade", grade.word())];
+    let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let by = row.definition.by.iter().cloned().zip(row.group.0.iter().map(|v| v.raw().to_owned()));
+    own.into_iter().chain(by).collect()
+}
+
 fn of_episode(snapshot: &Snapshot, plan: &Plan, row: &SloRow, episode: &Episode, now: DateTime<Utc>) -> Incident {
     let id = id_of(episode);
     let thread = snapshot.threads.get(&id);
@@ -196,7 +204,7 @@ fn of_episode(snapshot: &Snapshot, plan: &Plan, row: &SloRow, episode: &Episode,
         service: Some(row.service.clone()),
         status: if ack.is_some() { Status::Acknowledged } else { Status::Triggered },
         since: episode.since,
-        labels: row.definition.by.iter().cloned().zip(row.group.0.iter().map(|v| v.raw().to_owned())).collect(),
+        labels: labels_of(row, episode.grade),
         annotations: Labels::default(),
         links: Vec::new(),
         sources: vec![row.definition.source.clone()],
