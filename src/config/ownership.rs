@@ -41,13 +41,23 @@ pub(super) fn check(path: &Path, meta: &Metadata, named: bool, trusted: &[String
     let trusted: Vec<_> = trusted.iter().filter_map(|name| uid(name)).collect();
     let vouched = if named { trusted.as_slice() } else { &[] };
     let mut found: Vec<_> = Facts::of(meta).fault(me, vouched).map(|fault| problem(path, path, fault)).into_iter().collect();
-    for folder in folders(path) {
-        match std::fs::metadata(&folder) {
-            Ok(meta) => found.extend(Facts::of(&meta).fault(me, &trusted).map(|fault| problem(path, &folder, fault))),
-            Err(why) => found.push(Problem::whole(path, format!("cannot look at {}: {why}", folder.display()), None)),
-        }
-    }
+    found.extend(folders(path).iter().filter_map(|folder| folder_fault(path, folder, me, &trusted)));
     found
+}
+
+/// Problems with the folders between that of the file at `path` and `root`, which is the last of them.
+pub(super) fn check_between(path: &Path, root: &Path, trusted: &[String]) -> Vec<Problem> {
+    let me = rustix::process::geteuid().as_raw();
+    let trusted: Vec<_> = trusted.iter().filter_map(|name| uid(name)).collect();
+    let between = path.ancestors().skip(2).take_while(|folder| folder.starts_with(root) && !folder.as_os_str().is_empty());
+    between.filter_map(|folder| folder_fault(path, folder, me, &trusted)).collect()
+}
+
+fn folder_fault(path: &Path, folder: &Path, me: u32, trusted: &[u32]) -> Option<Problem> {
+    match std::fs::metadata(folder) {
+        Ok(meta) => Facts::of(&meta).fault(me, trusted).map(|fault| problem(path, folder, fault)),
+        Err(why) => Some(Problem::whole(path, format!("cannot look at {}: {why}", folder.display()), None)),
+    }
 }
 
 /// The folder of the path as written and, if it is a link, of what it leads to.

@@ -13,7 +13,7 @@ use crate::{
         setup,
     },
     config::closest,
-    domain::{Check, LastRun, Library, Runbook, RunbookId, Step, StepKind, Text, Window},
+    domain::{Check, LabelMatcher, LastRun, Library, Runbook, RunbookId, Step, StepKind, StepName, Text, Window},
     engine,
 };
 
@@ -78,8 +78,12 @@ fn text(book: &Runbook) -> String {
         let undo = if book.is_undo(&step.name) { ", takes another back" } else { "" };
         line(&format!("{}. {}  [{}, {}{undo}]", n + 1, step.title, step.name, step.kind.word()));
         step.prose.iter().for_each(|prose| line(&format!("   {prose}")));
-        what(step).iter().for_each(|what| line(&format!("   $ {what}")));
-        facts(step).iter().for_each(|fact| line(&format!("   {fact}")));
+        for what in what(step) {
+            line(&format!("   $ {what}"));
+        }
+        for fact in facts(step) {
+            line(&format!("   {fact}"));
+        }
     }
     out
 }
@@ -121,7 +125,7 @@ fn json(book: &Runbook, last: Option<&LastRun>) -> Value {
     json!({
         "version": 1, "id": book.id.as_str(), "title": book.title, "file": Text::from(book.file.display().to_string()), "hash": book.hash,
         "services": book.services,
-        "alerts": book.alerts.iter().map(|a| a.conditions().map(|c| c.shown()).collect::<Vec<_>>()).collect::<Vec<_>>(),
+        "alerts": book.alerts.iter().map(|a| a.conditions().map(LabelMatcher::shown).collect::<Vec<_>>()).collect::<Vec<_>>(),
         "prose": book.prose, "gates": library::gates(book), "last_run": last.map(library::last_json),
         "steps": book.steps.iter().map(|step| self::step(book, step)).collect::<Vec<_>>(),
     })
@@ -133,7 +137,7 @@ fn step(book: &Runbook, step: &Step) -> Value {
         "name": step.name.as_str(), "title": step.title, "kind": step.kind.word(), "prose": step.prose, "line": step.line,
         "what": what(step), "shell": step.kind.command().map(|c| c.shell.program()), "hash": step.hash(),
         "timeout_s": step.timeout.as_secs(), "expect": step.kind.expect().map(ToString::to_string), "cost": step.cost,
-        "danger": step.danger, "undo": step.undo.as_ref().map(|u| u.as_str()), "undoes_only": book.is_undo(&step.name),
+        "danger": step.danger, "undo": step.undo.as_ref().map(StepName::as_str), "undoes_only": book.is_undo(&step.name),
         "effect": step.effect.as_ref().map(ToString::to_string), "continue_on_error": step.continue_on_error,
         "on_hangup": step.on_hangup, "inputs": inputs.collect::<Vec<_>>(), "approve": step.approve,
     })

@@ -90,7 +90,7 @@ pub fn library(config: &Config, sources: &[SourceName]) -> Shelf {
     let mut faults = BTreeSet::new();
     let mut books = Vec::new();
     for (path, services) in found {
-        let (book, mut problems) = one(&path, known, &config.cockpit.trusted_owners);
+        let (book, mut problems) = one(&path, &root, known, &config.cockpit.trusted_owners);
         let wrong: Vec<_> = problems.iter().filter(|p| p.level == Level::Error).collect();
         if let (None, Some(first)) = (&book, wrong.first()) {
             let line = first.place.as_ref().map_or_else(String::new, |p| format!("line {}: ", p.line));
@@ -116,10 +116,11 @@ pub fn library(config: &Config, sources: &[SourceName]) -> Shelf {
 }
 
 /// Read one file and check who may have written it.
-fn one(path: &Path, known: Known<'_>, trusted: &[String]) -> (Option<Runbook>, Vec<Problem>) {
+fn one(path: &Path, root: &Path, known: Known<'_>, trusted: &[String]) -> (Option<Runbook>, Vec<Problem>) {
     match load::open(path, LARGEST) {
         Ok((meta, text)) => {
             let mut problems = ownership::check(path, &meta, true, trusted);
+            problems.extend(ownership::check_between(path, root, trusted));
             let (book, more) = read(path, &text, known);
             let distrusted = !problems.is_empty();
             problems.extend(more);
@@ -133,7 +134,7 @@ fn one(path: &Path, known: Known<'_>, trusted: &[String]) -> (Option<Runbook>, V
 pub fn lint(path: &Path, config: Option<(&Config, &[SourceName])>) -> Vec<Problem> {
     let slo = |id: &SloId| config.is_none_or(|(c, _)| c.definitions.iter().any(|d| promises(d, id)));
     let known = Known { slo: config.is_some().then_some(&slo as &dyn Fn(&SloId) -> bool), sources: config.map(|(_, s)| s) };
-    one(path, known, config.map_or(&[], |(c, _)| &c.cockpit.trusted_owners)).1
+    one(path, path, known, config.map_or(&[], |(c, _)| &c.cockpit.trusted_owners)).1
 }
 
 /// Whether a definition can bring forth this SLO.
