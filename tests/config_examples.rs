@@ -31,7 +31,7 @@ fn every_example_loads() {
         assert!(!loaded.sources.is_empty() && loaded.sources.iter().any(counts) != loaded.config.definitions.is_empty());
         seen += 1;
     }
-    assert!(seen >= 4);
+    assert!(seen >= 5);
 }
 
 /// A block that has no source of its own is read as if it followed one.

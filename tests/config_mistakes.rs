@@ -16,9 +16,9 @@ use burnwatch::{
 
 const WORDS: Vocabulary<'_> = Vocabulary {
     kinds: &[
-        Kind { word: "prometheus", counts_events: true, has_queues: false },
-        Kind { word: "alertmanager", counts_events: false, has_queues: false },
-        Kind { word: "scrape", counts_events: true, has_queues: false },
+        Kind { word: "prometheus", counts_events: true, checks: false, has_queues: false },
+        Kind { word: "alertmanager", counts_events: false, checks: false, has_queues: false },
+        Kind { word: "scrape", counts_events: true, checks: false, has_queues: false },
     ],
     themes: &["night"],
 };

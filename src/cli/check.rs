@@ -70,7 +70,7 @@ fn found(loaded: &Loaded<Row>, library: &Library) -> String {
         }
     };
     row(&mut out, "sources", loaded.sources.iter().map(|r| format!("{} ({})", r.plan.name, r.plan.kind)).collect());
-    row(&mut out, "slos", config.definitions.iter().map(|d| format!("{} {} over {}", d.id, d.objective, d.period)).collect());
+    row(&mut out, "slos", setup::definitions(loaded).iter().map(|d| format!("{} {} over {}", d.id, d.objective, d.period)).collect());
     row(&mut out, "services", config.services.keys().map(ToString::to_string).collect());
     row(&mut out, "rotations", config.rotations.iter().map(|r| r.name().to_string()).collect());
     row(&mut out, "runbooks", library.books.iter().map(|b| b.id.to_string()).collect());
@@ -134,6 +134,20 @@ async fn examine(setup: &Setup) -> Vec<(SourceName, Finding)> {
     all
 }
 
+/// Targets that fail and certificates that end soon, in words.
+fn probed(snapshot: &Snapshot) -> String {
+    let mut out = String::new();
+    for check in snapshot.probes.values().flat_map(|checks| checks.iter()) {
+        if let Err(fault) = &check.outcome {
+            let _ = writeln!(out, "  {:<12} {}: {}", "", fault.class.words(), fault.message);
+        }
+    }
+    for (source, warning) in snapshot.certificate_warnings() {
+        let _ = writeln!(out, "  {:<12} warning: {warning}", source.as_str());
+    }
+    out
+}
+
 /// What each source answered.
 fn lively(setup: &Setup, snapshot: &Snapshot) -> String {
     let mut out = String::new();
@@ -154,6 +168,11 @@ fn lively(setup: &Setup, snapshot: &Snapshot) -> String {
                 format!("answered{took}: {shifts} shifts from 30 days back to 14 ahead")
             }
             (None, "scrape") => format!("answered{took}"),
+            (None, "probe") => {
+                let checks = snapshot.probes.get(&source.name).map_or(0, |list| list.len());
+                let well = snapshot.probes.get(&source.name).map_or(0, |list| list.iter().filter(|c| c.outcome.is_ok()).count());
+                format!("{well} of {checks} targets answer as expected{took}")
+            }
             (None, _) => format!("answered{took}: {slos} SLOs"),
         };
         let _ = writeln!(out, "  {:<12} {what}", source.name.as_str());
@@ -161,6 +180,7 @@ fn lively(setup: &Setup, snapshot: &Snapshot) -> String {
             let _ = writeln!(out, "  {:<12} partial: {more}", "");
         }
     }
+    out.push_str(&probed(snapshot));
     for definition in &setup.plan.definitions {
         let of = snapshot.slos.iter().filter(|r| r.definition.id == definition.id);
         let without = of.clone().filter(|r| r.state == State::NoData).count();

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use super::{args::Common, who};
 use crate::{
     config::{self, Loaded, Vocabulary},
-    domain::{AckPolicy, Plan, SourceName, StoreState, Text},
+    domain::{AckPolicy, Definition, Plan, SourceName, StoreState, Text},
     engine::{Clock, Opened, Setup},
     sources::{
         Source,
@@ -35,7 +35,8 @@ pub fn setup(loaded: &Loaded<Row>, common: &Common) -> Result<Setup> {
 /// The same without the store, which may take its time.
 pub fn prepare(loaded: &Loaded<Row>, common: &Common) -> Result<Setup> {
     let config = &loaded.config;
-    let sources = loaded.sources.iter().map(|row| row.source(&config.definitions));
+    let definitions = definitions(loaded);
+    let sources = loaded.sources.iter().map(|row| row.source(&definitions));
     let sources: Vec<Arc<dyn Source>> = sources.collect::<Result<_, _>>().context("a source cannot be used")?;
     let state = StoreState { place: Text::from(store_folder(loaded, common).display().to_string()), ..StoreState::default() };
     let me = who::actor(&config.people, &config.cockpit.shared_accounts, common.who.as_deref());
@@ -88,7 +89,7 @@ fn plan(loaded: &Loaded<Row>, common: &Common) -> Plan {
         name: config.cockpit.name.clone(),
         time_zone: config.cockpit.time_zone,
         sources: loaded.sources.iter().map(|r| r.plan.clone()).collect(),
-        definitions: config.definitions.clone(),
+        definitions: definitions(loaded),
         services: config.services.clone(),
         people: config.people.clone(),
         rotations: config.rotations.clone(),
@@ -98,6 +99,12 @@ fn plan(loaded: &Loaded<Row>, common: &Common) -> Plan {
         ack: AckPolicy { max: config.cockpit.ack_max },
         read_only: config.cockpit.read_only || common.read_only,
     }
+}
+
+/// The SLOs of the file, and those that probes promise of themselves.
+pub fn definitions(loaded: &Loaded<Row>) -> Vec<Arc<Definition>> {
+    let configured = &loaded.config.definitions;
+    configured.iter().cloned().chain(registry::promises(&loaded.sources, configured)).collect()
 }
 
 fn holder(me: &Text) -> Holder {

@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     domain::{
-        Ack, BurnRate, Delivery, Freshness, Grade, Held, Incident, OnCallEntry, Rota, SeatRow, Shift, SloRow, Snapshot, SourceRow, State,
-        Status, Verdict, Window,
+        Ack, BurnRate, Delivery, Freshness, Grade, Held, Incident, OnCallEntry, Probed, Rota, SeatRow, Shift, SloRow, Snapshot, SourceName,
+        SourceRow, State, Status, Untrusted, Verdict, Window,
     },
     tui::figures::{Age, Burn, Covered, Percent},
 };
@@ -42,6 +42,7 @@ pub fn json(snapshot: &Snapshot) -> Value {
         "queues": [],
         "on_call": snapshot.rotas.iter().flat_map(|rota| on_call(snapshot, rota)).collect::<Vec<_>>(),
         "sources": snapshot.sources.iter().map(source).collect::<Vec<_>>(),
+        "probes": snapshot.probes.iter().flat_map(|(source, checks)| checks.iter().map(|c| probed(snapshot, source, c)).collect::<Vec<_>>()).collect::<Vec<_>>(),
     })
 }
 
@@ -157,6 +158,21 @@ fn source(row: &SourceRow) -> Value {
     })
 }
 
+/// The last check of one target.
+fn probed(snapshot: &Snapshot, source: &SourceName, check: &Probed) -> Value {
+    let ms = |us: Option<u64>| json!(us.map(|us| us as f64 / 1e3));
+    let phases = check.phases;
+    json!({
+        "source": source, "target": check.target, "service": check.labels.get("service").map(Untrusted::text), "at": time(check.at),
+        "ok": check.outcome.is_ok(), "took_ms": ms(check.outcome.as_ref().ok().copied()),
+        "error": check.outcome.as_ref().err().map(|f| json!({"class": f.class, "message": f.message})),
+        "phases_ms": {"resolve": ms(phases.resolve), "connect": ms(phases.connect), "tls": ms(phases.tls), "first_byte": ms(phases.first_byte)},
+        "certificate": check.certificate.map(|c| json!({
+            "ends": time(c.ends), "days_left": c.days_left(snapshot.at), "warning": c.ends_soon(snapshot.at),
+        })),
+    })
+}
+
 /// The snapshot as text: the verdict, what burns, who has it, what cannot be seen.
 pub fn text(snapshot: &Snapshot) -> String {
     let (pages, tickets) = snapshot.pages_and_tickets();
@@ -166,6 +182,7 @@ pub fn text(snapshot: &Snapshot) -> String {
     out.extend(snapshot.slos.iter().map(|row| slo_line(snapshot, row, id, state)));
     out.extend(snapshot.incidents.iter().map(|i| incident_line(i, snapshot.at)));
     out.extend(snapshot.rotas.iter().map(|rota| on_call_line(rota, snapshot.at)));
+    out.extend(snapshot.certificate_warnings().map(|(source, warning)| format!("warning {source}: {warning}")));
     out.extend(snapshot.sources.iter().filter(|s| s.state != Freshness::Fresh).map(source_line));
     out.join("\n") + "\n"
 }

@@ -136,12 +136,13 @@ impl Target {
         target
     }
     fn read(section: &mut Section) -> Option<Self> {
-        let (url, labels) = (section.page_url("url"), labels(section));
+        let (url, labels) = (section.page_url("url"), read_labels(section));
         Some(Self { url: url?.into_inner(), labels })
     }
 }
 
-fn labels(section: &mut Section) -> BTreeMap<String, String> {
+/// `labels` of a row: names that labels can have, and values.
+pub fn read_labels(section: &mut Section) -> BTreeMap<String, String> {
     let Some(mut table) = section.table("labels") else { return BTreeMap::new() };
     let mut found = BTreeMap::new();
     for name in table.keys() {

@@ -28,7 +28,7 @@ mod syntax;
 mod trust;
 mod values;
 
-pub use backend::{ClientIdentity, ClientSettings, Credentials, HttpSettings, SourceCommon, Target};
+pub use backend::{ClientIdentity, ClientSettings, Credentials, HttpSettings, SourceCommon, Target, read_labels};
 pub use document::Document;
 pub use load::{Found, Loaded, NotFound, Origin, environment, find, load, load_text};
 pub use model::{Cockpit, Config, Kind, SourceRow, StoreConfig, Vocabulary};

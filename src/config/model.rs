@@ -30,6 +30,8 @@ pub struct Kind {
     pub word: &'static str,
     /// Whether SLOs can be counted with it.
     pub counts_events: bool,
+    /// Whether it checks for itself what its SLOs count, so that they need no selectors.
+    pub checks: bool,
     /// Whether it knows of queues.
     pub has_queues: bool,
 }

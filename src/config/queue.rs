@@ -70,8 +70,8 @@ mod tests {
     use super::{super::section::tests::read, *};
 
     const KINDS: [Kind; 2] = [
-        Kind { word: "rabbitmq", counts_events: false, has_queues: true },
-        Kind { word: "alertmanager", counts_events: false, has_queues: false },
+        Kind { word: "rabbitmq", counts_events: false, checks: false, has_queues: true },
+        Kind { word: "alertmanager", counts_events: false, checks: false, has_queues: false },
     ];
 
     fn found(text: &str) -> (Vec<Arc<QueueRule>>, Vec<String>) {

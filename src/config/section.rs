@@ -236,6 +236,10 @@ impl Section {
     pub fn is_text(&self, key: &str) -> bool {
         self.entries.iter().any(|e| e.key == key && matches!(e.node.value, Value::Text(_)))
     }
+    /// Whether the value of `key` is true or false; false if it is not there.
+    pub fn is_flag(&self, key: &str) -> bool {
+        self.entries.iter().any(|e| e.key == key && matches!(e.node.value, Value::Flag(_)))
+    }
     /// The text of `key`, without reading it.
     pub(super) fn text_of(&self, key: &str) -> Option<&str> {
         self.entries

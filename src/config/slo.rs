@@ -10,7 +10,9 @@ use super::{
     problem::did_you_mean,
     section::{Section, is_label},
 };
-use crate::domain::{Definition, DefinitionId, Grade, Objective, Ratio, Rule, Selector, Side, Sli, SourceName, Text, Window, workbook};
+use crate::domain::{
+    Definition, DefinitionId, Grade, Objective, ProbeEvents, Ratio, Rule, Selector, Side, Sli, SourceName, Text, Window, workbook,
+};
 
 /// A definition that has no id yet, and where its name stands.
 struct Draft {
@@ -58,6 +60,11 @@ impl Counting<'_> {
         }
         Some(source.name.clone())
     }
+    /// Whether a source checks for itself what its SLOs count.
+    fn checks(&self, source: Option<&SourceName>) -> bool {
+        let kind = self.sources.iter().find(|s| Some(&s.name) == source).map(|s| s.kind.as_str());
+        self.kinds.iter().any(|k| Some(k.word) == kind && k.checks)
+    }
     fn only(&self, row: &Section) -> Option<SourceName> {
         let able: Vec<_> = self.sources.iter().filter(|s| self.counts(s)).collect();
         match able.as_slice() {
@@ -81,13 +88,14 @@ impl Counting<'_> {
 fn draft(mut row: Section, sources: &Counting<'_>) -> Option<Draft> {
     let name = row.name("name", "\"availability\"");
     let source = sources.of(&mut row);
-    let (by, service) = grouping(&mut row);
+    let checks = sources.checks(source.as_ref());
+    let (by, service) = grouping(&mut row, checks);
     let objective = required_objective(&mut row);
     let overrides = overrides(&mut row, by.is_empty());
     let period = row.window("period");
     let bad_period = row.has("period") && period.is_none();
     let period = period.map_or(Window::days(30), Spanned::into_inner);
-    let sli = sli(&mut row);
+    let sli = if checks { probed(&mut row) } else { sli(&mut row) };
     let min_events = row.number("min_events").map_or(0.0, Spanned::into_inner);
     let rules = rules(&mut row, period);
     if !bad_period {
@@ -112,8 +120,8 @@ fn draft(mut row: Section, sources: &Counting<'_>) -> Option<Draft> {
     Some(Draft { definition, name: name.span(), row })
 }
 
-/// `by` and `service`: one of them must tell which service a figure belongs to.
-fn grouping(row: &mut Section) -> (Vec<String>, Option<Text>) {
+/// `by` and `service`: one of them must tell which service a figure belongs to; the targets of a probe tell it themselves.
+fn grouping(row: &mut Section, checks: bool) -> (Vec<String>, Option<Text>) {
     let (names, service) = (row.strings("by"), row.name_if_there("service", "\"checkout\""));
     let mut by: Vec<String> = Vec::new();
     for label in names.into_iter().flatten() {
@@ -126,7 +134,9 @@ fn grouping(row: &mut Section) -> (Vec<String>, Option<Text>) {
             by.push(label.into_inner());
         }
     }
-    if !row.has("by") && !row.has("service") {
+    if checks && !row.has("by") && !row.has("service") {
+        by.push("service".to_owned());
+    } else if !row.has("by") && !row.has("service") {
         let help = "add `by = [\"service\"]` for one row per label value, or `service = \"checkout\"`";
         row.missing_with_help("an SLO says which service it belongs to", help);
     }
@@ -185,6 +195,19 @@ fn sli(row: &mut Section) -> Option<Sli> {
     warn_if_all(row, &span, &selector, &total);
     let missing_is_zero = selector.metric() == total.metric() || missing.is_some();
     Some(Sli::Ratio(Ratio { part, selector, total, missing_is_zero }))
+}
+
+/// A probe's checks: all of them, or the quick ones among those that succeeded.
+fn probed(row: &mut Section) -> Option<Sli> {
+    for key in ["good", "bad", "total", "missing"] {
+        row.asked.insert(key.to_owned());
+        if row.has(key) {
+            row.error(&row.key_span(key), &format!("a probe counts its own checks; leave out `{key}`"));
+        }
+    }
+    let given = row.has("under");
+    let under = row.duration("under").map(Spanned::into_inner);
+    (!given || under.is_some()).then_some(Sli::Probe(ProbeEvents { under }))
 }
 
 fn warn_if_all(row: &Section, span: &Range<usize>, part: &Selector, total: &Selector) {

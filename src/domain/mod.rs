@@ -59,7 +59,7 @@ pub use matcher::{LabelMatcher, Matchers, shown_matchers, silence_subject};
 pub use on_call::{OnCallEntry, on_call_for};
 pub use paged::{Holder, Moment, PagedIncident, person_of};
 pub use plan::{AckPolicy, Ask, Definition, Feed, Lane, Person, Plan, Service, SourcePlan, Want};
-pub use probe::Probed;
+pub use probe::{Certificate, Phases, Probed};
 pub use queue::{
     Age, BadPattern, QueueCell, QueueMark, QueueMemory, QueuePattern, QueueRow, QueueRule, QueueSample, QueueState, QueueTrail,
     QueueVerdict, Stall, UNLESS_TOLD, worst_first,

@@ -38,6 +38,10 @@ pub enum FaultClass {
     Tls,
     /// It is there and will answer later: it is loading its data, or has lost its master.
     NotReady,
+    /// An answer that is not what was asked to be expected of it.
+    Unexpected,
+    /// We are cut off ourselves: nothing is known of what was to be seen.
+    Offline,
     /// An expected heartbeat alert is missing: the source may be blind.
     Heartbeat,
 }
@@ -56,6 +60,8 @@ impl FaultClass {
             Self::Malformed => "answer not understood",
             Self::Tls => "certificate not trusted",
             Self::NotReady => "not ready yet",
+            Self::Unexpected => "answer not as expected",
+            Self::Offline => "offline",
             Self::Heartbeat => "heartbeat missing",
         }
     }
@@ -308,6 +314,8 @@ pub struct Snapshot {
     pub on_call_as_of: BTreeMap<SourceName, DateTime<Utc>>,
     /// Queues, worst first.
     pub queues: Vec<Arc<QueueRow>>,
+    /// What probes saw last, by source.
+    pub probes: BTreeMap<SourceName, Arc<Vec<Probed>>>,
     /// What calendars told last, by source.
     pub duties: BTreeMap<SourceName, Arc<Duties>>,
     /// What the journal says of rotations, by name.
@@ -534,6 +542,7 @@ impl Snapshot {
             chronicles: BTreeMap::new(),
             on_call_as_of: BTreeMap::new(),
             queues: Vec::new(),
+            probes: BTreeMap::new(),
             duties: BTreeMap::new(),
             rotation_logs: BTreeMap::new(),
             calls: Arc::default(),
@@ -552,6 +561,18 @@ impl Snapshot {
     /// The source of this name.
     pub fn source(&self, name: &SourceName) -> Option<&SourceRow> {
         self.sources.iter().find(|s| s.name == *name)
+    }
+    /// The certificate of a source's targets that ends first, if one is worth a warning.
+    pub fn certificate_warning(&self, source: &SourceName) -> Option<Text> {
+        let ends = |c: &&Probed| c.certificate.map(|certificate| certificate.ends);
+        self.probes.get(source)?.iter().filter(|c| c.certificate.is_some()).min_by_key(ends)?.warning(self.at)
+    }
+    /// Certificates that end soon, or have ended, and of which source.
+    pub fn certificate_warnings(&self) -> impl Iterator<Item = (&SourceName, Text)> {
+        let of = |(source, checks): (_, &Arc<Vec<Probed>>)| {
+            checks.iter().filter_map(|c| c.warning(self.at)).map(move |text| (source, text)).collect::<Vec<_>>()
+        };
+        self.probes.iter().flat_map(of)
     }
     /// The queue of this id.
     pub fn queue(&self, id: &QueueId) -> Option<&Arc<QueueRow>> {

@@ -5,6 +5,7 @@
 
 mod incidents;
 mod paged;
+mod probes;
 mod queues;
 mod rotas;
 mod runs;
@@ -163,6 +164,7 @@ fn read(next: &mut Snapshot, previous: &Snapshot, plan: &Plan, reading: &Reading
             (Answer::Queues(queues), Want::Queues) => {
                 queues::polled(next, plan, &reading.source, queues, part.as_of);
             }
+            (Answer::Probed(checks), Want::Probe) => probes::probed(next, &reading.source, checks),
             (Answer::Duties(duties), Want::Duties { between }) => {
                 rotas::duties(next, &reading.source, Duties { between: *between, duties: duties.clone() });
             }
@@ -458,8 +460,9 @@ fn heartbeat(row: &SourceRow) -> Fault {
 fn stand(next: &mut Snapshot, plan: &Plan, now: DateTime<Utc>) -> bool {
     let mut moved = false;
     let mut ages = Ages { now, steady_until: DateTime::<Utc>::MAX_UTC };
+    let offline = probes::offline(next);
     for row in &mut next.slos {
-        let state = state(row, plan, &mut ages);
+        let state = if probes::is_cut_off(row, &offline) { State::Unknown } else { state(row, plan, &mut ages) };
         if state == State::NoTraffic
             && row.absent_since.is_none()
             && let Some(since) = idle_since(row)
@@ -574,7 +577,13 @@ fn verdict(next: &Snapshot) -> Verdict {
         crate::domain::Severity::P3 => Verdict::Warning,
         _ => Verdict::Ok,
     });
-    slos.into_iter().chain(sources).chain(incidents).chain(queues::verdict(next)).max().unwrap_or(Verdict::Unknown)
+    slos.into_iter()
+        .chain(probes::verdict(next))
+        .chain(sources)
+        .chain(incidents)
+        .chain(queues::verdict(next))
+        .max()
+        .unwrap_or(Verdict::Unknown)
 }
 
 fn calm_since(next: &Snapshot, previous: &Snapshot, now: DateTime<Utc>) -> Option<DateTime<Utc>> {

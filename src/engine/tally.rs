@@ -67,14 +67,14 @@ mod tests {
 
     use super::*;
     use crate::{
-        domain::{Fault, FaultClass, Lane, Part, Want, Window},
+        domain::{Fault, FaultClass, Lane, Part, Phases, Want, Window},
         engine::fixture::{self, at},
     };
 
     fn check(service: &str, outcome: Result<u64, ()>) -> Probed {
         let failed = |()| Fault { class: FaultClass::Timeout, message: "no answer".into(), retry_after_secs: None };
         let labels = [("service", service)].into_iter().collect();
-        Probed { target: service.into(), labels, at: at(0), outcome: outcome.map_err(failed), certificate_ends: None }
+        Probed { target: service.into(), labels, at: at(0), outcome: outcome.map_err(failed), phases: Phases::default(), certificate: None }
     }
 
     /// A promise of speed is about answers: one that did not come is the business of the other promise.

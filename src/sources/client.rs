@@ -43,7 +43,8 @@ pub fn build(settings: &HttpSettings, addresses: &[Address], accept: &'static st
     builder.build().map_err(|e| BadSettings::new("url", format!("cannot be used: {}", innermost(&e))))
 }
 
-fn headers(settings: &HttpSettings, accept: &'static str) -> Result<HeaderMap, BadSettings> {
+/// The headers of every request: the type of answer preferred, those of the settings, who we are.
+pub fn headers(settings: &HttpSettings, accept: &'static str) -> Result<HeaderMap, BadSettings> {
     let mut all = HeaderMap::new();
     all.insert(ACCEPT, HeaderValue::from_static(accept));
     for (name, value) in &settings.headers {

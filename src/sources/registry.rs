@@ -7,8 +7,8 @@ use toml::Spanned;
 
 use super::{
     Alertmanager, AlertmanagerSettings, BadSettings, Credentials, Deadlines, HttpSettings, Ical, IcalPlace, IcalSettings, JobQueues,
-    PagerDuty, PagerDutySettings, Prometheus, PrometheusSettings, QueueSystem, RabbitMq, RabbitMqSettings, RedisPlace, RedisSettings,
-    Scrape, ScrapeSettings, ScrapeTarget, Source,
+    PagerDuty, PagerDutySettings, Probe, ProbeSettings, Prometheus, PrometheusSettings, QueueSystem, RabbitMq, RabbitMqSettings,
+    RedisPlace, RedisSettings, Scrape, ScrapeSettings, ScrapeTarget, Source, probe,
 };
 use crate::{
     config::{self, ClientSettings, Kind, Section, SourceCommon, SourceRow, Target},
@@ -16,17 +16,18 @@ use crate::{
 };
 
 /// The kinds of source there are.
-pub const KINDS: [Kind; 10] = [
-    Kind { word: "prometheus", counts_events: true, has_queues: false },
-    Kind { word: "scrape", counts_events: true, has_queues: false },
-    Kind { word: "alertmanager", counts_events: false, has_queues: false },
-    Kind { word: "ical", counts_events: false, has_queues: false },
-    Kind { word: "pagerduty", counts_events: false, has_queues: false },
-    Kind { word: "rabbitmq", counts_events: false, has_queues: true },
-    Kind { word: "sidekiq", counts_events: false, has_queues: true },
-    Kind { word: "bullmq", counts_events: false, has_queues: true },
-    Kind { word: "celery", counts_events: false, has_queues: true },
-    Kind { word: "rq", counts_events: false, has_queues: true },
+pub const KINDS: [Kind; 11] = [
+    Kind { word: "prometheus", counts_events: true, checks: false, has_queues: false },
+    Kind { word: "scrape", counts_events: true, checks: false, has_queues: false },
+    Kind { word: "probe", counts_events: true, checks: true, has_queues: false },
+    Kind { word: "alertmanager", counts_events: false, checks: false, has_queues: false },
+    Kind { word: "ical", counts_events: false, checks: false, has_queues: false },
+    Kind { word: "pagerduty", counts_events: false, checks: false, has_queues: false },
+    Kind { word: "rabbitmq", counts_events: false, checks: false, has_queues: true },
+    Kind { word: "sidekiq", counts_events: false, checks: false, has_queues: true },
+    Kind { word: "bullmq", counts_events: false, checks: false, has_queues: true },
+    Kind { word: "celery", counts_events: false, checks: false, has_queues: true },
+    Kind { word: "rq", counts_events: false, checks: false, has_queues: true },
 ];
 
 /// How long an acknowledgement's silence lasts before it must be extended, unless the row says otherwise.
@@ -45,6 +46,7 @@ enum Settings {
     Prometheus(PrometheusSettings),
     Alertmanager(AlertmanagerSettings),
     Scrape(ScrapeSettings),
+    Probe(ProbeSettings),
     Ical(IcalSettings),
     PagerDuty(PagerDutySettings),
     RabbitMq(RabbitMqSettings),
@@ -65,6 +67,7 @@ pub fn read(row: &mut SourceRow) -> Option<Row> {
     let (kind, settings, ack_for) = match row.kind.as_str() {
         "prometheus" => ("prometheus", prometheus(&mut row.section, name, deadlines), ACK_FOR),
         "scrape" => ("scrape", scrape(&mut row.section, name, deadlines), ACK_FOR),
+        "probe" => ("probe", probe::read(&mut row.section, name, deadlines, settings).map(Settings::Probe), ACK_FOR),
         "alertmanager" => {
             let ack_for = row.section.duration("ack_for").map_or(ACK_FOR, Spanned::into_inner);
             ("alertmanager", alertmanager(&mut row.section, name, deadlines), ack_for)
@@ -83,13 +86,14 @@ pub fn read(row: &mut SourceRow) -> Option<Row> {
         Settings::Alertmanager(s) => (s.heartbeat.is_some(), s.http.insecure),
         Settings::Prometheus(s) => (false, s.http.insecure),
         Settings::Scrape(s) => (false, s.http.insecure),
+        Settings::Probe(s) => (false, s.http.insecure),
         Settings::Ical(s) => (false, matches!(&s.place, IcalPlace::Web(http) if http.insecure)),
         Settings::PagerDuty(s) => (false, s.http.insecure),
         Settings::RabbitMq(s) => (false, s.http.insecure),
         Settings::JobQueues(s) => (false, s.insecure),
     };
-    // A scrape takes its samples itself, each poll.
-    let scrape_interval = if kind == "scrape" { common.every } else { common.scrape_interval };
+    // A scrape and a probe take their samples themselves, each poll.
+    let scrape_interval = if matches!(kind, "scrape" | "probe") { common.every } else { common.scrape_interval };
     let (every, timeout, timeout_long) = (common.every, common.timeout, common.timeout_long);
     let plan = SourcePlan { name: row.name.clone(), kind, every, timeout, timeout_long, ack_for, heartbeat, scrape_interval, insecure };
     Some(Row { plan, settings })
@@ -100,12 +104,7 @@ impl Row {
     pub fn feed(&self) -> Option<Feed> {
         match &self.settings {
             Settings::Ical(s) => Some(Feed { source: self.plan.name.clone(), rotation: s.rotation.clone(), seat: s.seat }),
-            Settings::Prometheus(_)
-            | Settings::Alertmanager(_)
-            | Settings::Scrape(_)
-            | Settings::PagerDuty(_)
-            | Settings::RabbitMq(_)
-            | Settings::JobQueues(_) => None,
+            _ => None,
         }
     }
     /// The source itself. Fails if a certificate cannot be read, or the like.
@@ -115,12 +114,19 @@ impl Row {
             Settings::Prometheus(settings) => Arc::new(Prometheus::new(settings, ours)?),
             Settings::Alertmanager(settings) => Arc::new(Alertmanager::new(settings)?),
             Settings::Scrape(settings) => Arc::new(Scrape::new(settings, ours)?),
+            Settings::Probe(settings) => Arc::new(Probe::new(settings)?),
             Settings::Ical(settings) => Arc::new(Ical::new(settings)?),
             Settings::PagerDuty(settings) => Arc::new(PagerDuty::new(settings)?),
             Settings::RabbitMq(settings) => Arc::new(RabbitMq::new(settings)?),
             Settings::JobQueues(settings) => Arc::new(JobQueues::new(*settings)?),
         })
     }
+}
+
+/// What the probes among `rows` promise of themselves, beside the SLOs of the config.
+pub fn promises(rows: &[Row], configured: &[Arc<Definition>]) -> Vec<Arc<Definition>> {
+    let probes = rows.iter().filter_map(|row| if let Settings::Probe(settings) = &row.settings { Some(settings) } else { None });
+    probe::promises(probes, configured)
 }
 
 fn prometheus(section: &mut Section, name: SourceName, deadlines: Deadlines) -> Option<Settings> {

@@ -4,6 +4,7 @@ mod alertmanager;
 mod http;
 mod ical;
 mod pagerduty;
+mod probe;
 mod prometheus;
 mod rabbitmq;
 mod scrape;

@@ -237,7 +237,12 @@ pub fn sources(canvas: &mut Canvas<'_>, view: View<'_>) {
         at = separator(canvas, at, room);
     }
     let mut rows: Vec<&SourceRow> = view.snapshot.sources.iter().collect();
-    rows.sort_by_key(|s| (std::cmp::Reverse(rank(s.state)), if s.state == Freshness::Fresh { None } else { s.last_success }));
+    rows.sort_by_key(|s| {
+        (
+            std::cmp::Reverse(rank(s.state).max(u8::from(view.snapshot.certificate_warning(&s.name).is_some()))),
+            if s.state == Freshness::Fresh { None } else { s.last_success },
+        )
+    });
     for (n, row) in rows.iter().enumerate() {
         let more = rows.len() - n;
         if at + 16 > room && n > 0 {
@@ -298,7 +303,11 @@ fn source(canvas: &mut Canvas<'_>, x: u16, room: u16, row: &SourceRow, view: Vie
             let x = canvas.write(x, 0, left(x), Role::Muted, format_args!("{} ", row.name));
             // Three cells whatever the age, so that its neighbours stay where they are.
             let x = canvas.write(x, 0, left(x), Role::Text, format_args!("{}", view.age(at))).max(x + 3);
-            if row.partial.is_some() { canvas.text(x, 0, left(x), Role::Unknown, " partial") } else { x }
+            match view.snapshot.certificate_warning(&row.name) {
+                Some(warning) => canvas.write(x, 0, left(x), Role::Warning, format_args!(" ▲ {warning}")),
+                None if row.partial.is_some() => canvas.text(x, 0, left(x), Role::Unknown, " partial"),
+                None => x,
+            }
         }
         (Freshness::Failing, _) => canvas.text(x, 0, left(x), Role::Warning, &trouble(row, view)),
         (Freshness::Stale, Some(at)) => canvas.write(x, 0, left(x), Role::Stale, format_args!("{} ~ {} old", row.name, view.age(at))),

@@ -17,6 +17,7 @@ mod incidents;
 mod lanes;
 mod oncall;
 mod overview;
+mod probe;
 mod prompt;
 mod queues;
 mod slo_detail;

@@ -4,7 +4,7 @@ use super::{
     super::{layout, theme::Role},
     View,
     canvas::{Canvas, wrap},
-    chrome, figure,
+    chrome, figure, probe,
 };
 use crate::domain::{LeaseView, SourceRow};
 use ratatui::layout::Rect;
@@ -102,16 +102,24 @@ fn skew(canvas: &mut Canvas<'_>, (x, y): (u16, u16), width: u16, skew: Option<f6
 
 /// What is wrong, by class; where there is room also when it is asked again.
 fn trouble(canvas: &mut Canvas<'_>, (x, y): (u16, u16), width: u16, source: &SourceRow, view: View<'_>) {
-    let (role, words) = match (&source.fault, &source.partial) {
-        (Some(fault), _) => (Role::Warning, fault.class.words()),
-        (None, Some(_)) => (Role::Unknown, "not whole"),
-        (None, None) => (Role::Muted, "—"),
+    let certificate = view.snapshot.certificate_warning(&source.name);
+    let (role, words) = match (&source.fault, &source.partial, &certificate) {
+        (Some(fault), ..) => (Role::Warning, fault.class.words()),
+        (None, _, Some(warning)) => (Role::Warning, warning.as_str()),
+        (None, Some(_), _) => (Role::Unknown, "not whole"),
+        (None, None, _) => failing(source, view),
     };
     let end = canvas.text(x, y, width, role, words);
     if let Some(at) = source.next_try.filter(|at| *at > view.now && width >= 40) {
         let wait = super::Age::between(view.now, at).in_steps(view.ui.settings.low_bandwidth);
         canvas.write(end, y, (x + width).saturating_sub(end), Role::Muted, format_args!(", next try in {wait}"));
     }
+}
+
+/// Whether targets of a probe fail, of which nothing else on this screen tells.
+fn failing(source: &SourceRow, view: View<'_>) -> (Role, &'static str) {
+    let checks = view.snapshot.probes.get(&source.name).map(|c| c.as_slice()).unwrap_or_default();
+    if checks.iter().any(|c| c.outcome.is_err()) { (Role::Warning, "targets fail") } else { (Role::Muted, "—") }
 }
 
 /// Milliseconds: `12ms`, from a second on `1.2s`.
@@ -157,6 +165,11 @@ fn selected(canvas: &mut Canvas<'_>, view: View<'_>) {
         }
         if let Some(partial) = &source.partial {
             line(canvas, "not whole", Role::Unknown, partial.as_str());
+        }
+        let checks = view.snapshot.probes.get(&source.name).map(|c| c.as_slice()).unwrap_or_default();
+        for check in probe::worst_first(checks, view.now).into_iter().take(usize::from(canvas.height() / 2)) {
+            let (role, words) = probe::words(check, view.now);
+            line(canvas, "target", role, &words);
         }
     }
     let lease = match &view.snapshot.store.lease {
