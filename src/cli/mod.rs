@@ -10,6 +10,7 @@ mod demo;
 mod incidents;
 mod log;
 mod oncall;
+mod queues;
 mod rotation;
 mod run;
 mod runbook;

@@ -39,7 +39,7 @@ pub fn json(snapshot: &Snapshot) -> Value {
         "verdict": snapshot.verdict.word(),
         "slos": snapshot.slos.iter().map(|r| slo(snapshot, r)).collect::<Vec<_>>(),
         "incidents": snapshot.incidents.iter().map(|i| incident(i)).collect::<Vec<_>>(),
-        "queues": [],
+        "queues": snapshot.queues.iter().map(|row| super::queues::json(row, snapshot.at)).collect::<Vec<_>>(),
         "on_call": snapshot.rotas.iter().flat_map(|rota| on_call(snapshot, rota)).collect::<Vec<_>>(),
         "sources": snapshot.sources.iter().map(source).collect::<Vec<_>>(),
         "probes": snapshot.probes.iter().flat_map(|(source, checks)| checks.iter().map(|c| probed(snapshot, source, c)).collect::<Vec<_>>()).collect::<Vec<_>>(),
@@ -180,6 +180,7 @@ pub fn text(snapshot: &Snapshot) -> String {
     let width = |f: fn(&SloRow) -> usize| snapshot.slos.iter().map(|r| f(r)).max().unwrap_or(0);
     let (id, state) = (width(|r| r.id.as_str().chars().count()), width(|r| r.state.word().len()));
     out.extend(snapshot.slos.iter().map(|row| slo_line(snapshot, row, id, state)));
+    out.extend(super::queues::lines(snapshot));
     out.extend(snapshot.incidents.iter().map(|i| incident_line(i, snapshot.at)));
     out.extend(snapshot.rotas.iter().map(|rota| on_call_line(rota, snapshot.at)));
     out.extend(snapshot.certificate_warnings().map(|(source, warning)| format!("warning {source}: {warning}")));

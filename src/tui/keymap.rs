@@ -187,6 +187,7 @@ impl Default for Keymap {
             line(Screens, &[c('1')], Action::Go(Screen::Overview), "overview", ""),
             line(Screens, &[c('2')], Action::Go(Screen::Slos), "SLOs", ""),
             line(Screens, &[c('3')], Action::Go(Screen::Incidents), "incidents", ""),
+            line(Screens, &[c('4')], Action::Go(Screen::Queues), "queues", ""),
             line(Screens, &[c('5')], Action::Go(Screen::OnCall), "on-call", ""),
             line(Screens, &[c('0')], Action::Go(Screen::Sources), "sources", ""),
             line(Screens, &[c('a')], Action::Acknowledge, "acknowledge, take over", "acknowledge"),

@@ -12,6 +12,8 @@
 
 use ratatui::layout::Rect;
 
+use crate::domain::Snapshot;
+
 /// The smallest terminal on which anything is drawn.
 pub const SMALLEST: (u16, u16) = (60, 15);
 /// From this width on the answers stand in columns and the lower panes side by side.
@@ -71,19 +73,45 @@ pub struct Overview {
     pub incidents: Rect,
     /// Who is on call: rule, rows. Gone where there is no room, or nothing to tell.
     pub on_call: Option<Rect>,
+    /// Queues: rule, rows. Gone where there is no room, or no queue.
+    pub queues: Option<Rect>,
     /// What happened: rule, rows. Gone where there is no room.
     pub latest: Option<Rect>,
     /// What is selected, in full. Only on the widest.
     pub detail: Option<Rect>,
 }
 
+/// How many there are of what the overview shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// SLOs.
+    pub slos: usize,
+    /// Rotas.
+    pub rotas: usize,
+    /// Queues.
+    pub queues: usize,
+}
+
+impl Counts {
+    /// Those of a snapshot.
+    pub fn of(snapshot: &Snapshot) -> Self {
+        Self { slos: snapshot.slos.len(), rotas: snapshot.rotas.len(), queues: snapshot.queues.len() }
+    }
+}
+
+/// Queues that the overview's pane shows at most.
+const QUEUES: u16 = 10;
+/// From this height of the body on a narrow screen has a line of queues.
+const QUEUE_LINE: u16 = 16;
+
 /// Rotas that the overview's pane shows at most.
 const ROTAS: u16 = 5;
 /// The least rows of the incidents' pane.
 const INCIDENTS: u16 = 4;
 
-/// Split `body` for `slos` SLOs and `rotas` rotas. It depends on nothing that changes by the minute, so that panes stay where they are.
-pub fn overview(body: Rect, slos: usize, rotas: usize) -> Overview {
+/// Split `body` for so many SLOs, rotas and queues. It depends on nothing that changes by the minute, so that panes stay where they are.
+pub fn overview(body: Rect, counts: Counts) -> Overview {
+    let Counts { slos, rotas, queues } = counts;
     let (list, detail) = with_detail(body);
     let gap = u16::from(list.height >= 14);
     let least = if list.height >= 14 { 4 } else { 4.min(list.height / 2) };
@@ -91,21 +119,43 @@ pub fn overview(body: Rect, slos: usize, rotas: usize) -> Overview {
     let duty = u16::try_from(rotas).unwrap_or(u16::MAX).min(ROTAS);
     let halved = if stacked { list.height >= 28 } else { duty > 0 && list.height >= 24 };
     let share = if halved { list.height / 2 } else { list.height * 3 / 10 };
+    let line = if stacked && queues > 0 && list.height >= QUEUE_LINE { 3 } else { 0 };
     let wanted = u16::try_from(slos).unwrap_or(u16::MAX).saturating_add(2).max(6);
-    let upper = (list.height.saturating_sub(gap + share.max(least))).min(wanted);
+    let upper = (list.height.saturating_sub(gap + share.max(least) + line)).min(wanted);
     let lower = Rect { y: list.y + upper + gap, height: list.height.saturating_sub(upper + gap), ..list };
-    let (left, latest) = if !stacked {
-        let left = list.width / 2;
-        let right = Rect { x: lower.x + left + 1, width: list.width - left - 1, ..lower };
-        (Rect { width: left, ..lower }, Some(right))
-    } else if lower.height >= 12 {
-        let top = lower.height / 2 + duty.min(lower.height / 4);
-        (Rect { height: top, ..lower }, Some(Rect { y: lower.y + top + 1, height: lower.height - top - 1, ..lower }))
-    } else {
-        (lower, None)
-    };
+    let (left, queues, latest) = if stacked { below(lower, duty, line > 0) } else { beside(lower, queues) };
     let (incidents, on_call) = with_duty(left, duty);
-    Overview { slos: Rect { height: upper, ..list }, incidents, on_call, latest, detail }
+    Overview { slos: Rect { height: upper, ..list }, incidents, on_call, queues, latest, detail }
+}
+
+/// Incidents at the left; at the right queues, as many as there is room for, and what happened.
+fn beside(lower: Rect, queues: usize) -> (Rect, Option<Rect>, Option<Rect>) {
+    let left = lower.width / 2;
+    let right = Rect { x: lower.x + left + 1, width: lower.width - left - 1, ..lower };
+    let incidents = Rect { width: left, ..lower };
+    let wanted = u16::try_from(queues).unwrap_or(u16::MAX).min(QUEUES) + 1;
+    let height = wanted.min(right.height * 3 / 5);
+    if queues == 0 || height < 2 {
+        return (incidents, None, Some(right));
+    }
+    let latest = Rect { y: right.y + height + 1, height: right.height.saturating_sub(height + 1), ..right };
+    (incidents, Some(Rect { height, ..right }), Some(latest).filter(|pane| pane.height >= 2))
+}
+
+/// Incidents, queues and what happened, one below the other.
+fn below(lower: Rect, duty: u16, queues: bool) -> (Rect, Option<Rect>, Option<Rect>) {
+    let tall = lower.height >= if queues { 16 } else { 12 };
+    let height = match (queues, tall) {
+        (false, _) => 0,
+        (true, false) => 3,
+        (true, true) => (lower.height / 4).clamp(3, QUEUES + 2),
+    };
+    let rest = lower.height.saturating_sub(height);
+    let top = if tall { rest / 2 + duty.min(rest / 4) } else { rest };
+    let incidents = Rect { height: top, ..lower };
+    // Each with a blank line before it.
+    let pane = |y: u16, height: u16| Rect { y: lower.y + y + 1, height: height.saturating_sub(1), ..lower };
+    (incidents, queues.then(|| pane(top, height)), tall.then(|| pane(top + height, rest - top)))
 }
 
 /// Incidents and, where they keep enough rows, who is on call below them.
@@ -150,9 +200,10 @@ mod tests {
             for h in 15..80 {
                 let zones = zones(Rect::new(0, 0, w, h)).unwrap();
                 assert!(zones.body.bottom() <= zones.sources.y);
-                for (slos, rotas) in [(0, 0), (5, 1), (18, 0), (18, 3), (10_000, 40)] {
-                    let panes = overview(zones.body, slos, rotas);
-                    for pane in [Some(panes.slos), Some(panes.incidents), panes.on_call, panes.latest, panes.detail].into_iter().flatten() {
+                for (slos, rotas, queues) in [(0, 0, 0), (5, 1, 1), (18, 0, 3), (18, 3, 0), (10_000, 40, 500)] {
+                    let panes = overview(zones.body, Counts { slos, rotas, queues });
+                    let all = [Some(panes.slos), Some(panes.incidents), panes.on_call, panes.queues, panes.latest, panes.detail];
+                    for pane in all.into_iter().flatten() {
                         assert_eq!(pane.intersection(zones.body), pane, "{w}x{h} {panes:?}");
                     }
                     assert!(rows(panes.incidents, false) >= 3, "{w}x{h} {panes:?}");

@@ -37,6 +37,9 @@ mod list;
 mod offscreen;
 #[cfg(test)]
 mod pty_tests;
+#[cfg(test)]
+mod queue_tests;
+mod queues;
 mod receipts;
 #[cfg(test)]
 mod silence_tests;

@@ -23,12 +23,13 @@ use super::{
     keymap::Keymap,
     layout,
     list::List,
+    queues::{self, Line},
     receipts::Receipts,
     widgets::figures::Age,
 };
 use crate::domain::{
-    Actor, Escalation, Freshness, Hold, Incident, IncidentId, Lapsing, Origin, Question, Request, Rota, Severity, SloId, SloRow, Snapshot,
-    SourceName, SourceRow, Status, Text, Verb, WARNING, Window, board, lapsing,
+    Actor, Escalation, Freshness, Hold, Incident, IncidentId, Lapsing, Origin, Question, QueueRow, Request, Rota, Severity, SloId, SloRow,
+    Snapshot, SourceName, SourceRow, Status, Text, Verb, WARNING, Window, board, lapsing,
 };
 
 /// How long the cursor must stay where it is for the detail beside the list to follow.
@@ -52,6 +53,8 @@ pub enum Screen {
     Slos,
     /// All open incidents.
     Incidents,
+    /// All queues.
+    Queues,
     /// Who is on call.
     OnCall,
     /// Sources, and how polling them goes.
@@ -62,13 +65,14 @@ pub enum Screen {
 
 impl Screen {
     /// Those with a number, in the order of the bar.
-    pub const ALL: [Self; 5] = [Self::Overview, Self::Slos, Self::Incidents, Self::OnCall, Self::Sources];
+    pub const ALL: [Self; 6] = [Self::Overview, Self::Slos, Self::Incidents, Self::Queues, Self::OnCall, Self::Sources];
     /// Its key and name.
     pub const fn name(self) -> (char, &'static str) {
         match self {
             Self::Overview => ('1', "Overview"),
             Self::Slos => ('2', "SLOs"),
             Self::Incidents => ('3', "Incidents"),
+            Self::Queues => ('4', "Queues"),
             Self::OnCall => ('5', "On-call"),
             Self::Sources => ('0', "Sources"),
             Self::Board => ('b', "Board"),
@@ -83,7 +87,7 @@ impl Screen {
     }
     /// Whether it lists what can be opened, filtered and sorted.
     pub const fn lists(self) -> bool {
-        matches!(self, Self::Overview | Self::Slos | Self::Incidents)
+        matches!(self, Self::Overview | Self::Slos | Self::Incidents | Self::Queues)
     }
 }
 
@@ -94,6 +98,8 @@ pub enum Pane {
     Slos,
     /// Incidents.
     Incidents,
+    /// Queues.
+    Queues,
 }
 
 /// What keys mean now.
@@ -216,6 +222,8 @@ pub enum Subject {
     Source(SourceName),
     /// An acknowledgement or a silence.
     Hold(Box<Hold>),
+    /// A queue.
+    Queue(Arc<QueueRow>),
 }
 
 /// A detail that is open; the thing itself, so that it does not close when the thing goes away.
@@ -294,6 +302,8 @@ pub struct Drawn {
     pub incident: Option<IncidentId>,
     /// The row of the board under the cursor.
     pub hold: Option<Text>,
+    /// The line of the queues under the cursor.
+    pub queue: Option<Text>,
     /// Lines of the open detail beyond the bottom of its pane.
     pub below: u16,
 }
@@ -344,6 +354,16 @@ pub struct Ui {
     pub lapsing: Vec<Lapsing>,
     /// Rotas.
     pub rotas: List<Text>,
+    /// The lines of the queues, source by source.
+    pub queue_lines: Vec<Line>,
+    /// Those lines.
+    pub queues: List<Text>,
+    /// Sources whose quiet queues are shown.
+    pub unfolded: HashSet<SourceName>,
+    /// Which queues.
+    pub queue_filter: Option<Filter>,
+    /// In which order.
+    pub queue_sort: Sort,
     /// Which SLOs.
     pub slo_filter: Option<Filter>,
     /// Which incidents.
@@ -410,6 +430,11 @@ impl Ui {
             marked_holds: HashSet::new(),
             lapsing: Vec::new(),
             rotas: List::default(),
+            queue_lines: Vec::new(),
+            queues: List::default(),
+            unfolded: HashSet::new(),
+            queue_filter: None,
+            queue_sort: Sort::Worst,
             slo_filter: None,
             incident_filter: None,
             slo_sort: Sort::Worst,
@@ -498,6 +523,7 @@ impl Ui {
             Subject::Incident(i) => self.snapshot.incidents.iter().find(|n| n.id == i.id).cloned().map(Subject::Incident),
             Subject::Source(name) => Some(Subject::Source(name.clone())),
             Subject::Hold(hold) => self.board.iter().find(|h| h.key == hold.key).cloned().map(|h| Subject::Hold(Box::new(h))),
+            Subject::Queue(row) => self.snapshot.queue(&row.id).cloned().map(Subject::Queue),
         };
         detail.gone = newer.is_none();
         if let Some(newer) = newer {
@@ -554,6 +580,8 @@ impl Ui {
         self.sources.refresh(all(snapshot.sources.len()), |i| source_name(&snapshot, i));
         self.holds.refresh(all(self.board.len()), |i| hold_key(&self.board, i));
         self.rotas.refresh(all(snapshot.rotas.len()), |i| rota_name(&snapshot, i));
+        self.queue_lines = queues::lines(&snapshot, self.queue_filter.as_ref(), self.queue_sort, &self.unfolded);
+        self.queues.refresh(all(self.queue_lines.len()), |i| queue_key(&self.queue_lines, i));
         self.fit();
     }
 
@@ -562,6 +590,9 @@ impl Ui {
         let snapshot = self.snapshot.clone();
         if self.on_incidents() {
             self.incidents.reorder(self.incident_order(), |i| incident_id(&snapshot, i));
+        } else if self.on_queues() {
+            self.queue_lines = queues::lines(&snapshot, self.queue_filter.as_ref(), self.queue_sort, &self.unfolded);
+            self.queues.reorder(all(self.queue_lines.len()), |i| queue_key(&self.queue_lines, i));
         } else {
             self.slos.reorder(self.slo_order(), |i| slo_id(&snapshot, i));
         }
@@ -571,11 +602,16 @@ impl Ui {
     pub(super) fn fit(&mut self) {
         let Some(zones) = layout::zones(self.area) else { return };
         let (list, _) = layout::with_detail(zones.body);
-        let panes = layout::overview(zones.body, self.snapshot.slos.len(), self.snapshot.rotas.len());
+        let panes = layout::overview(zones.body, layout::Counts::of(&self.snapshot));
         let overview = self.screen == Screen::Overview;
         self.slos.fit(layout::rows(if overview { panes.slos } else { list }, true));
         self.incidents.fit(layout::rows(if overview { panes.incidents } else { list }, !overview));
         self.holds.fit(layout::rows(list, true));
+        let queues = if overview { panes.queues.map(|pane| layout::rows(pane, false)) } else { Some(layout::rows(list, true)) };
+        self.queues.fit(queues.unwrap_or(0));
+        if queues.is_none() && self.pane == Pane::Queues {
+            self.pane = Pane::Incidents;
+        }
         self.rotas.fit(usize::from(zones.body.height));
         self.sources.fit(layout::rows(layout::sources(zones.body, self.snapshot.sources.len()).0, true));
     }
@@ -617,6 +653,31 @@ impl Ui {
         }
     }
 
+    /// Whether the keys go to the queues.
+    pub fn on_queues(&self) -> bool {
+        match self.screen {
+            Screen::Overview => self.pane == Pane::Queues,
+            screen => screen == Screen::Queues,
+        }
+    }
+
+    /// Whether the overview has a pane of queues.
+    pub fn shows_queues(&self) -> bool {
+        let panes = layout::zones(self.area).map(|zones| layout::overview(zones.body, layout::Counts::of(&self.snapshot)));
+        panes.is_some_and(|panes| panes.queues.is_some())
+    }
+
+    /// The filter of the list that has the keys.
+    pub fn filter(&self) -> Option<&Filter> {
+        if self.on_incidents() {
+            self.incident_filter.as_ref()
+        } else if self.on_queues() {
+            self.queue_filter.as_ref()
+        } else {
+            self.slo_filter.as_ref()
+        }
+    }
+
     /// What the cursor is on; `None` if there is nothing.
     pub fn subject(&self) -> Option<Subject> {
         if let Some(detail) = &self.detail {
@@ -631,6 +692,9 @@ impl Ui {
         if self.screen == Screen::OnCall {
             return None;
         }
+        if self.on_queues() {
+            return self.queue().cloned().map(Subject::Queue);
+        }
         if self.on_incidents() { self.incident().cloned().map(Subject::Incident) } else { self.slo().cloned().map(Subject::Slo) }
     }
 
@@ -641,6 +705,17 @@ impl Ui {
     /// The selected incident.
     pub fn incident(&self) -> Option<&Arc<Incident>> {
         self.snapshot.incidents.get(self.incidents.source_index()?)
+    }
+    /// The selected line of the queues.
+    pub fn queue_line(&self) -> Option<&Line> {
+        self.queue_lines.get(self.queues.source_index()?)
+    }
+    /// The selected queue.
+    pub fn queue(&self) -> Option<&Arc<QueueRow>> {
+        match self.queue_line()?.what {
+            queues::What::Queue(at) => self.snapshot.queues.get(at),
+            queues::What::Quiet(..) => None,
+        }
     }
     /// The selected source.
     pub fn source(&self) -> Option<&SourceRow> {
@@ -678,6 +753,10 @@ impl Ui {
             Subject::Slo(row) => answers::incident_of(&self.snapshot, &row),
             Subject::Incident(incident) => (!self.detail.as_ref().is_some_and(|d| d.gone)).then_some(incident),
             Subject::Hold(hold) => hold.incident.as_ref().and_then(|i| self.snapshot.incident(&i.id)).cloned(),
+            Subject::Queue(row) => {
+                let of = |i: &&Arc<Incident>| matches!(&i.origin, Origin::Queue { queue, .. } if *queue == row.id);
+                self.snapshot.incidents.iter().find(of).cloned()
+            }
             Subject::Source(_) => None,
         }
     }
@@ -725,7 +804,8 @@ impl Ui {
     pub fn after_draw(&mut self, below: u16, now: DateTime<Utc>) -> Vec<Request> {
         self.beside = self.beside(now);
         let (slo, incident, hold) = (self.slos.selected(), self.incidents.selected(), self.holds.selected());
-        self.drawn = Drawn { slo: slo.cloned(), incident: incident.cloned(), hold: hold.cloned(), below };
+        let queue = self.queues.selected().cloned();
+        self.drawn = Drawn { slo: slo.cloned(), incident: incident.cloned(), hold: hold.cloned(), queue, below };
         self.history_wanted().into_iter().chain(self.chronicle_wanted(now)).map(Request::Look).collect()
     }
 
@@ -787,6 +867,11 @@ pub(super) fn source_name(snapshot: &Snapshot, i: u32) -> Option<&SourceName> {
 /// The key of a row of the board.
 pub(super) fn hold_key(board: &[Hold], i: u32) -> Option<&Text> {
     board.get(i as usize).map(|h| &h.key)
+}
+
+/// The key of a line of the queues.
+pub(super) fn queue_key(lines: &[Line], i: u32) -> Option<&Text> {
+    lines.get(i as usize).map(|line| &line.key)
 }
 
 /// The name of the rota at a place of the snapshot.

@@ -10,9 +10,13 @@ use super::{
     deeds, draft,
     filter::Filter,
     handing,
-    state::{Detail, Mode, Pane, Screen, Subject, Taking, Typed, Ui, Wish, hold_key, incident_id, rota_name, slo_id, source_name},
+    queues::What,
+    state::{
+        Detail, Mode, Pane, Screen, Sort, Subject, Taking, Typed, Ui, Wish, hold_key, incident_id, queue_key, rota_name, slo_id,
+        source_name,
+    },
 };
-use crate::domain::{Act, Actor, Delivery, Incident, Question, Request, Status, Text};
+use crate::domain::{Act, Actor, Delivery, Incident, Question, Request, SourceName, Status, Text};
 
 /// The longest note or filter that is taken, in characters.
 const LONGEST: usize = 500;
@@ -91,10 +95,14 @@ fn normal(ui: &mut Ui, action: &Action, now: DateTime<Utc>) -> Vec<Request> {
         Action::Open => open(ui),
         Action::Back => back(ui),
         Action::NextPane if ui.screen == Screen::Overview => {
-            ui.pane = if ui.pane == Pane::Slos { Pane::Incidents } else { Pane::Slos };
+            ui.pane = match ui.pane {
+                Pane::Slos => Pane::Incidents,
+                Pane::Incidents if ui.shows_queues() => Pane::Queues,
+                Pane::Incidents | Pane::Queues => Pane::Slos,
+            };
         }
         Action::Filter if in_filtered_list(ui) => {
-            let before = if ui.on_incidents() { ui.incident_filter.clone() } else { ui.slo_filter.clone() };
+            let before = ui.filter().cloned();
             let text = before.as_ref().map(|f| f.text().to_owned()).unwrap_or_default();
             ui.mode = Mode::Filter(Typed { text, problem: None, before });
         }
@@ -190,6 +198,7 @@ fn page(ui: &Ui) -> i64 {
         Screen::Board => ui.holds.rows(),
         Screen::OnCall => ui.rotas.rows(),
         _ if ui.on_incidents() => ui.incidents.rows(),
+        _ if ui.on_queues() => ui.queues.rows(),
         _ => ui.slos.rows(),
     };
     i64::try_from(rows.saturating_sub(1)).unwrap_or(1).max(1)
@@ -212,6 +221,7 @@ fn step(ui: &mut Ui, by: i64, now: DateTime<Utc>) {
         Screen::Board => ui.holds.choose(to(ui.holds.at()), |i| hold_key(&ui.board, i)),
         Screen::OnCall => ui.rotas.choose(to(ui.rotas.at()), |i| rota_name(&snapshot, i)),
         _ if ui.on_incidents() => ui.incidents.choose(to(ui.incidents.at()), |i| incident_id(&snapshot, i)),
+        _ if ui.on_queues() => ui.queues.choose(to(ui.queues.at()), |i| queue_key(&ui.queue_lines, i)),
         _ => ui.slos.choose(to(ui.slos.at()), |i| slo_id(&snapshot, i)),
     }
 }
@@ -219,7 +229,7 @@ fn step(ui: &mut Ui, by: i64, now: DateTime<Utc>) {
 /// The cursor of a list that rests on its worst row is, for a hand that has just moved, on the row that was drawn under it.
 fn stay_with_the_drawn(ui: &mut Ui) {
     let snapshot = ui.snapshot.clone();
-    if let Some(id) = ui.drawn.slo.clone().filter(|_| ui.slos.is_resting() && !ui.on_incidents()) {
+    if let Some(id) = ui.drawn.slo.clone().filter(|_| ui.slos.is_resting() && !ui.on_incidents() && !ui.on_queues()) {
         ui.slos.choose_id(&id, |i| slo_id(&snapshot, i));
     }
     if let Some(id) = ui.drawn.incident.clone().filter(|_| ui.incidents.is_resting() && ui.on_incidents()) {
@@ -227,6 +237,9 @@ fn stay_with_the_drawn(ui: &mut Ui) {
     }
     if let Some(key) = ui.drawn.hold.clone().filter(|_| ui.holds.is_resting() && ui.screen == Screen::Board) {
         ui.holds.choose_id(&key, |i| hold_key(&ui.board, i));
+    }
+    if let Some(key) = ui.drawn.queue.clone().filter(|_| ui.queues.is_resting() && ui.on_queues()) {
+        ui.queues.choose_id(&key, |i| queue_key(&ui.queue_lines, i));
     }
 }
 
@@ -242,6 +255,7 @@ fn first(ui: &mut Ui) {
         Screen::Board => ui.holds.rest(|i| hold_key(&ui.board, i)),
         Screen::OnCall => ui.rotas.rest(|i| rota_name(&snapshot, i)),
         _ if ui.on_incidents() => ui.incidents.rest(|i| incident_id(&snapshot, i)),
+        _ if ui.on_queues() => ui.queues.rest(|i| queue_key(&ui.queue_lines, i)),
         _ => ui.slos.rest(|i| slo_id(&snapshot, i)),
     }
 }
@@ -251,6 +265,11 @@ fn open(ui: &mut Ui) {
         return;
     }
     stay_with_the_drawn(ui);
+    if ui.on_queues()
+        && let Some(What::Quiet(source, ..)) = ui.queue_line().map(|line| line.what.clone())
+    {
+        return unfold(ui, source);
+    }
     let (from, Some(subject)) = (ui.screen, ui.subject()) else { return };
     let subject = match subject {
         Subject::Hold(hold) => hold.incident.clone().map_or(Subject::Hold(hold), Subject::Incident),
@@ -260,10 +279,19 @@ fn open(ui: &mut Ui) {
         Subject::Hold(_) => Screen::Board,
         Subject::Slo(_) => Screen::Slos,
         Subject::Incident(_) => Screen::Incidents,
+        Subject::Queue(_) => Screen::Queues,
         Subject::Source(_) => return,
     };
     ui.detail = Some(Detail { subject, gone: false, from, scroll: 0 });
     ui.fit();
+}
+
+/// Show the quiet queues of a source, or fold them again.
+fn unfold(ui: &mut Ui, source: SourceName) {
+    if !ui.unfolded.remove(&source) {
+        ui.unfolded.insert(source);
+    }
+    ui.reorder();
 }
 
 /// Close what is nearest: a failure that was read, the open detail, the marks, the board, the filter, the choice of a row.
@@ -301,12 +329,20 @@ fn unmark(ui: &mut Ui) -> bool {
 }
 
 fn filter_of(ui: &mut Ui) -> &mut Option<Filter> {
-    if ui.on_incidents() { &mut ui.incident_filter } else { &mut ui.slo_filter }
+    if ui.on_incidents() {
+        &mut ui.incident_filter
+    } else if ui.on_queues() {
+        &mut ui.queue_filter
+    } else {
+        &mut ui.slo_filter
+    }
 }
 
 fn sort(ui: &mut Ui) {
     if ui.on_incidents() {
         ui.incident_sort = ui.incident_sort.next_for_incidents();
+    } else if ui.on_queues() {
+        ui.queue_sort = if ui.queue_sort == Sort::Worst { Sort::Name } else { Sort::Worst };
     } else {
         ui.slo_sort = ui.slo_sort.next_for_slos();
     }
@@ -353,6 +389,7 @@ fn copy(ui: &mut Ui, now: DateTime<Utc>) {
         Some(Subject::Incident(incident)) => incident.id.to_string(),
         Some(Subject::Source(name)) => name.to_string(),
         Some(Subject::Hold(hold)) => hold.key.to_string(),
+        Some(Subject::Queue(row)) => row.id.to_string(),
         None => return ui.say("nothing is selected: nothing to copy", now),
     };
     ui.say(format!("copied {id}"), now);

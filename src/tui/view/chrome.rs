@@ -111,6 +111,12 @@ fn calm(canvas: &mut Canvas<'_>, view: View<'_>) {
         canvas.text(1, y, w - 2, Role::Unknown, "nothing known to burn; something cannot be seen");
         return;
     }
+    let late = |row: &&std::sync::Arc<crate::domain::QueueRow>| row.state == crate::domain::QueueState::Backlog;
+    if let Some(row) = view.snapshot.queues.iter().find(late) {
+        let told = super::queues::sentence(row, view.now);
+        canvas.write(1, y, w - 2, Role::Warning, format_args!("▲ {} piles up: {told}", row.id));
+        return;
+    }
     let at = match view.snapshot.calm_since {
         Some(since) => canvas.write(1, y, w - 2, Role::Text, format_args!("nothing burning for {}", view.age(since))),
         None => canvas.text(1, y, w - 2, Role::Text, "nothing burning"),

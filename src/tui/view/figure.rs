@@ -5,7 +5,7 @@ use super::{
     View,
     canvas::{Canvas, cells},
 };
-use crate::domain::{Ack, Delivery, Figure, Freshness, HoldState, Incident, Severity, State, Status, Verdict, WARNING};
+use crate::domain::{Ack, Delivery, Figure, Freshness, HoldState, Incident, QueueState, Severity, State, Status, Verdict, WARNING};
 
 /// Stands behind the mark of a row that a person has marked.
 pub const MARKED: &str = "*";
@@ -19,6 +19,17 @@ pub const fn of_state(state: State) -> (&'static str, Role) {
         State::Stale => ("~", Role::Stale),
         State::NoTraffic => ("○", Role::Muted),
         State::Ok => ("·", Role::Ok),
+    }
+}
+
+/// Mark and meaning of a queue's state.
+pub const fn of_queue(state: QueueState) -> (&'static str, Role) {
+    match state {
+        QueueState::Stalled => ("●", Role::Critical),
+        QueueState::Backlog => ("▲", Role::Warning),
+        QueueState::Unknown => ("?", Role::Unknown),
+        QueueState::Stale => ("~", Role::Stale),
+        QueueState::Ok => ("·", Role::Ok),
     }
 }
 

@@ -19,6 +19,7 @@ mod oncall;
 mod overview;
 mod probe;
 mod prompt;
+mod queue_detail;
 mod queues;
 mod slo_detail;
 mod slos;
@@ -120,6 +121,7 @@ fn body(canvas: &mut Canvas<'_>, area: Rect, view: View<'_>) -> u16 {
         Screen::Overview => overview::draw(canvas, area, view),
         Screen::Slos => slos::draw(&mut canvas.piece(list), view, true),
         Screen::Incidents => incidents::screen(&mut canvas.piece(list), view),
+        Screen::Queues => queues::screen(&mut canvas.piece(list), view),
         Screen::OnCall => oncall::draw(&mut canvas.piece(area), view),
         Screen::Sources => sources::draw(canvas, area, view),
         Screen::Board => board::screen(&mut canvas.piece(list), view),
@@ -138,6 +140,7 @@ fn detail(canvas: &mut Canvas<'_>, area: Rect, subject: &Subject, scroll: u16, g
         Subject::Slo(row) => slo_detail::draw(&mut piece, row, gone, view),
         Subject::Incident(incident) => incident_detail::draw(&mut piece, incident, gone, view),
         Subject::Hold(hold) => board::draw(&mut piece, hold, gone, view),
+        Subject::Queue(row) => queue_detail::draw(&mut piece, row, gone, view),
         Subject::Source(_) => 0,
     };
     lines.saturating_sub(scroll).saturating_sub(area.height)

@@ -4,18 +4,21 @@ use super::{
     super::{layout, state::Pane},
     View,
     canvas::Canvas,
-    duty, incidents, slos,
+    duty, incidents, queues, slos,
 };
 use crate::tui::{happenings::Happening, theme::Role};
 use ratatui::layout::Rect;
 
 /// Draw the body of the overview.
 pub fn draw(canvas: &mut Canvas<'_>, body: Rect, view: View<'_>) {
-    let panes = layout::overview(body, view.snapshot.slos.len(), view.snapshot.rotas.len());
+    let panes = layout::overview(body, layout::Counts::of(view.snapshot));
     slos::draw(&mut canvas.piece(panes.slos), view, view.ui.pane == Pane::Slos);
     incidents::pane(&mut canvas.piece(panes.incidents), view, view.ui.pane == Pane::Incidents);
     if let Some(area) = panes.on_call {
         duty::pane(&mut canvas.piece(area), view);
+    }
+    if let Some(area) = panes.queues {
+        queues::pane(&mut canvas.piece(area), view, view.ui.pane == Pane::Queues);
     }
     if let Some(area) = panes.latest {
         latest(&mut canvas.piece(area), view);

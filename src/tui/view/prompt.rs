@@ -173,19 +173,17 @@ fn does_something(ui: &Ui, action: &Action, now: DateTime<Utc>) -> bool {
         Action::Resolve => offered(ui, Wanted::Resolve),
         Action::Snooze => offered(ui, Wanted::Snooze),
         Action::Escalate => offered(ui, Wanted::Escalate),
-        Action::Back => {
-            ui.detail.is_some()
-                || ui.screen == Screen::Board
-                || (in_list && if ui.on_incidents() { ui.incident_filter.is_some() } else { ui.slo_filter.is_some() })
-        }
+        Action::Back => ui.detail.is_some() || ui.screen == Screen::Board || (in_list && ui.filter().is_some()),
         Action::Step(_) => ui.detail.as_ref().is_some_and(|d| ui.drawn.below > 0 || d.scroll > 0),
         Action::NextPane => in_list && ui.screen == Screen::Overview,
-        Action::Open => in_list && ui.subject().is_some(),
+        Action::Open => in_list && (ui.subject().is_some() || ui.on_queues() && ui.queue_line().is_some()),
         Action::Filter | Action::Sort => in_list && ui.screen != Screen::Board && ui.subject().is_some(),
         Action::Copy => ui.detail.is_some() && ui.subject().is_some(),
         Action::Refresh => ui.screen == Screen::Sources,
         Action::Quit if ui.screen == Screen::Board => false,
-        Action::Quit => !matches!(ui.subject(), Some(Subject::Slo(_) | Subject::Incident(_))) || ui.screen == Screen::Overview,
+        Action::Quit => {
+            !matches!(ui.subject(), Some(Subject::Slo(_) | Subject::Incident(_) | Subject::Queue(_))) || ui.screen == Screen::Overview
+        }
         _ => true,
     }
 }

@@ -71,6 +71,24 @@ impl fmt::Display for Count {
     }
 }
 
+/// A rate: `120/s`, `4.2/s`, and what is slower than one in ten seconds by the minute or the hour: `3/min`, `2/h`. Nothing is `0/s`.
+#[derive(Clone, Copy, Debug)]
+pub struct Rate(pub f64);
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            v if !v.is_finite() => f.write_str("—"),
+            v if v <= 0.0 => f.write_str("0/s"),
+            v if v >= 9.95 => write!(f, "{}/s", Count(v)),
+            v if v >= 0.1 => write!(f, "{v:.1}/s"),
+            v if v * 60.0 >= 0.95 => write!(f, "{:.0}/min", v * 60.0),
+            v if v * 3_600.0 >= 0.95 => write!(f, "{:.0}/h", v * 3_600.0),
+            _ => f.write_str("<1/h"),
+        }
+    }
+}
+
 /// How long ago, or how long: two units at most, `4s` `12m` `3h12m` `2d04h` `41d`. Never negative.
 #[derive(Clone, Copy, Debug)]
 pub struct Age {
@@ -187,6 +205,23 @@ mod tests {
             [(0.0, "0"), (999.7, "1,000"), (12_431.0, "12,431"), (99_999.9, "100k"), (124_000.0, "124k"), (1.24e6, "1.2M"), (-12.0, "−12")]
         {
             assert_eq!(Count(value).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn rates_are_by_the_second_the_minute_or_the_hour() {
+        for (value, text) in [
+            (12_431.0, "12,431/s"),
+            (120.0, "120/s"),
+            (9.94, "9.9/s"),
+            (0.1, "0.1/s"),
+            (0.05, "3/min"),
+            (0.001, "4/h"),
+            (0.000_1, "<1/h"),
+            (0.0, "0/s"),
+            (f64::NAN, "—"),
+        ] {
+            assert_eq!(Rate(value).to_string(), text);
         }
     }
 
