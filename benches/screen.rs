@@ -28,7 +28,7 @@ fn settings() -> Settings {
         links: false,
         people: Vec::new(),
         services: std::collections::BTreeMap::new(),
-        ack_for: Vec::new(),
+        silencing: burnwatch::domain::Silencing::default(),
     }
 }
 

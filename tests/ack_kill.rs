@@ -101,7 +101,7 @@ fn acts(entries: &[Entry]) -> BTreeMap<ActId, (Entry, Vec<Outcome>)> {
     for entry in entries {
         match &entry.what {
             What::Asked { .. } => assert!(acts.insert(entry.act.clone(), (entry.clone(), Vec::new())).is_none(), "asked twice: {entry:?}"),
-            What::Ended { outcome } => acts.get_mut(&entry.act).unwrap().1.push(outcome.clone()),
+            What::Ended { outcome, .. } => acts.get_mut(&entry.act).unwrap().1.push(outcome.clone()),
             What::Run { .. } | What::Drilled { .. } => panic!("nobody runs anything here: {entry:?}"),
         }
     }
@@ -140,7 +140,7 @@ fn an_acknowledgement_that_is_killed_is_neither_lost_nor_done_twice() {
         let code = kill_after(home.ack(&id), life.mul_f64(1.2 * dice.roll()));
         *codes.entry(code).or_default() += 1;
         let entries: Vec<_> = store.entries_since(committed.len() as u64).unwrap();
-        let done = entries.iter().any(|e| matches!(e.what, What::Ended { outcome: Outcome::Done { .. } }));
+        let done = entries.iter().any(|e| matches!(e.what, What::Ended { outcome: Outcome::Done { .. }, .. }));
         assert!(entries.iter().all(|e| e.subject.as_str() == id) && (code.is_none() || done), "{id}: {code:?} and {entries:#?}");
         committed.extend(entries);
     }
@@ -225,7 +225,10 @@ fn what_a_killed_command_has_left_is_brought_to_an_end_by_the_next_one() {
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.code() == Some(1) && told.contains("acknowledged by maya"), "{told}");
     let journal = store.entries_since(0).unwrap();
-    assert!(matches!(&journal[1].what, What::Ended { outcome: Outcome::Done { receipt: Some(_) } }) && journal.len() == 2, "{journal:#?}");
+    assert!(
+        matches!(&journal[1].what, What::Ended { outcome: Outcome::Done { receipt: Some(_) }, .. }) && journal.len() == 2,
+        "{journal:#?}"
+    );
     let book = home.alertmanager.book();
     assert_eq!(book.standing().iter().map(|s| s.mark()).collect::<Vec<_>>(), ["a1"]);
 }

@@ -126,7 +126,7 @@ fn trial(home: &Home, store: &Store, id: &str) -> Trial {
     assert_eq!(codes, [Some(0), Some(1)], "{both:#?}");
     let (thread, entries) = thread(store, id, before);
     let asked: Vec<_> = entries.iter().filter(|e| matches!(e.what, What::Asked { effect: Effect::Acknowledge { .. } })).collect();
-    let ended: Vec<_> = entries.iter().filter(|e| matches!(e.what, What::Ended { outcome: Outcome::Done { .. } })).collect();
+    let ended: Vec<_> = entries.iter().filter(|e| matches!(e.what, What::Ended { outcome: Outcome::Done { .. }, .. })).collect();
     assert_eq!((asked.len(), ended.len(), entries.len(), thread.open.len()), (1, 1, 2, 0), "{entries:#?}");
     let ack = thread.ack.unwrap();
     assert_eq!((&ack.by, ack.delivery, ack.act.as_ref()), (&asked[0].who, Delivery::Done, Some(&asked[0].act)));

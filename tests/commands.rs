@@ -124,7 +124,7 @@ fn journal() -> (TempDir, PathBuf) {
     let effect =
         Effect::Acknowledge { target: Target::Journal, occurrence: at(0), note: Some("on it".into()), until: at(900), lapses: at(9_000) };
     store.append(entry(What::Asked { effect }), None).unwrap();
-    store.append(entry(What::Ended { outcome: Outcome::Done { receipt: None } }), None).unwrap();
+    store.append(entry(What::Ended { outcome: Outcome::Done { receipt: None }, legs: Vec::new() }), None).unwrap();
     (home, folder)
 }
 

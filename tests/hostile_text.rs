@@ -40,11 +40,14 @@ fn plan() -> Plan {
         timeout: secs(20),
         timeout_long: secs(60),
         ack_for: secs(900),
+        ack_silences: false,
+        severities: BTreeMap::new(),
         heartbeat: false,
         scrape_interval: secs(60),
         insecure: false,
     };
     Plan {
+        groups: Vec::new(),
         name: "test".into(),
         time_zone: chrono_tz::UTC,
         sources: vec![source],
@@ -66,6 +69,7 @@ fn snapshot(text: &str) -> Snapshot {
     let labels: Labels = [(text, text), ("alertname", text)].into_iter().collect();
     let paged = PagedIncident {
         id: "Q1".into(),
+        number: Some(4711),
         title: clean(),
         severity: Severity::P1,
         service: Some(clean()),
@@ -121,7 +125,7 @@ fn settings() -> Settings {
         links: true,
         people: vec![person],
         services: BTreeMap::new(),
-        ack_for: Vec::new(),
+        silencing: burnwatch::domain::Silencing::default(),
     }
 }
 
@@ -256,9 +260,9 @@ fn what_stands_in_the_journal_is_harmless_in_its_lists() {
         let act = format!("a{n}");
         let asked = Entry { act: act.as_str().into(), what: What::Asked { effect }, ..entry(text, 0) };
         let receipt = Some(text.clone());
-        let done = Entry { what: What::Ended { outcome: Outcome::Done { receipt } }, ..asked.clone() };
+        let done = Entry { what: What::Ended { outcome: Outcome::Done { receipt }, legs: Vec::new() }, ..asked.clone() };
         let why = Text::clean(text);
-        let failed = Entry { what: What::Ended { outcome: Outcome::Failed { why, retry: false } }, ..asked.clone() };
+        let failed = Entry { what: What::Ended { outcome: Outcome::Failed { why, retry: false }, legs: Vec::new() }, ..asked.clone() };
         for entry in [asked, if n % 2 == 0 { done } else { failed }] {
             store.append(entry, None).unwrap();
         }

@@ -53,6 +53,7 @@ impl Fleet {
     pub fn of(slos: usize, definitions: usize, kind: &'static str) -> Self {
         let group = |i| Group(vec![Untrusted::new(format!("service-{i:05}"))]);
         let plan = Plan {
+            groups: Vec::new(),
             name: "bench".into(),
             time_zone: chrono_tz::UTC,
             sources: vec![source(kind)],
@@ -111,6 +112,8 @@ fn source(kind: &'static str) -> SourcePlan {
         timeout: Duration::from_secs(5),
         timeout_long: Duration::from_mins(1),
         ack_for: Duration::from_mins(15),
+        ack_silences: false,
+        severities: BTreeMap::new(),
         heartbeat: false,
         scrape_interval: Duration::from_secs(15),
         insecure: false,

@@ -11,7 +11,7 @@ use super::{
     setup,
 };
 use crate::{
-    domain::{Act, Escalation, Freshness, Incident, Outcome, Snapshot, Text, Verb, Window},
+    domain::{Act, Escalation, Freshness, Incident, IncidentId, Outcome, Snapshot, Text, Verb, Window},
     engine::{self, Refusal, Setup},
 };
 
@@ -88,7 +88,11 @@ fn decide_and_act(setup: &Setup, id: &str, verb: impl FnOnce(&Incident) -> Verb,
     let (told, incident) = block_on(async {
         let mut snapshot = engine::once(setup).await;
         if let Ok(incident) = find(&snapshot, id) {
-            snapshot = engine::look_after(setup, snapshot, &incident.id).await;
+            for name in incident.names() {
+                if snapshot.threads.get(name).is_some_and(|thread| !thread.open.is_empty()) {
+                    snapshot = engine::look_after(setup, snapshot, name).await;
+                }
+            }
         }
         match find(&snapshot, id) {
             Err(missing) => (missing, None),
@@ -145,12 +149,17 @@ impl From<Result<Outcome, Refusal>> for Told {
     }
 }
 
-/// The open incident whose id is, or alone begins with, `id`. Where a source does not answer, that there is none cannot be told.
+/// The open incident that goes by `id`, or is the only one that begins so; of a group one part, if that is what begins so. Where a source does not answer, that there is none cannot be told.
 pub(super) fn find(snapshot: &Snapshot, id: &str) -> Result<Arc<Incident>, Told> {
-    if let Some(exact) = snapshot.incidents.iter().find(|i| i.id.as_str() == id) {
+    if let Some(exact) = snapshot.meant(&IncidentId::new(id)) {
         return Ok(Arc::clone(exact));
     }
-    let mut begins = snapshot.incidents.iter().filter(|i| i.id.as_str().starts_with(id));
+    let begins = |name: &IncidentId| name.as_str().starts_with(id);
+    let mut begins = snapshot.incidents.iter().flat_map(|i| {
+        let whole = begins(&i.id) || i.keys.iter().any(begins);
+        let parts = i.members.iter().filter(move |part| !whole && begins(&part.id));
+        whole.then_some(i).into_iter().chain(parts)
+    });
     let blind = snapshot.sources.iter().find(|s| s.state != Freshness::Fresh);
     Err(match (begins.next(), begins.next(), blind) {
         (Some(only), None, _) => return Ok(Arc::clone(only)),

@@ -60,9 +60,9 @@ fn line(entry: &Entry) -> String {
         What::Asked { effect } => (effect.verb(), effect.note().map_or_else(String::new, |note| format!("  “{note}”"))),
         What::Drilled { drill } => ("drill", format!("  {drill}")),
         What::Run { event } => (event.verb(), format!("  {}", event.words())),
-        What::Ended { outcome: Outcome::Done { .. } } => ("done", String::new()),
-        What::Ended { outcome: Outcome::Failed { why, .. } } => ("failed", format!("  {why}")),
-        What::Ended { outcome: Outcome::Unknown { why } } => ("unknown", format!("  {why}")),
+        What::Ended { outcome: Outcome::Done { .. }, .. } => ("done", String::new()),
+        What::Ended { outcome: Outcome::Failed { why, .. }, .. } => ("failed", format!("  {why}")),
+        What::Ended { outcome: Outcome::Unknown { why }, .. } => ("unknown", format!("  {why}")),
     };
     format!("{at}  {}  {verb}  {}  {}{more}\n", entry.who, entry.subject, entry.title)
 }

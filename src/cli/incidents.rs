@@ -53,7 +53,7 @@ fn table(snapshot: &Snapshot) -> String {
     let line = |(i, held): (&Arc<Incident>, &String)| {
         let age = i.since.map_or_else(|| "—".to_owned(), |s| Age::between(s, snapshot.at).to_string());
         let gap = " ".repeat(width.saturating_sub(held.width()));
-        format!("{}  {age:>6}  {held}{gap}  {}  [{}]\n", i.severity.word(), i.title, i.id)
+        format!("{}  {age:>6}  {held}{gap}  {}{}  [{}]\n", i.severity.word(), i.title, status::made_of(i), i.id)
     };
     snapshot.incidents.iter().zip(&held).map(line).collect()
 }
@@ -141,6 +141,9 @@ impl<'a> Room<'a> {
             if self.on_call.is_empty() { "not known".to_owned() } else { self.on_call.iter().map(turn).collect::<Vec<_>>().join(", ") },
         );
         line("clocks", self.clocks());
+        for part in &i.members {
+            line("made of", format!("{}  {}  {}  [{}]", part.severity.word(), part.title, status::held(part), part.id));
+        }
         for (name, value) in i.labels.shown() {
             line("label", format!("{name}={value}"));
         }

@@ -96,6 +96,7 @@ fn plan(loaded: &Loaded<Row>, common: &Common) -> Plan {
         feeds: loaded.sources.iter().filter_map(Row::feed).collect(),
         runbooks: Arc::new(shelf(loaded).library),
         queues: config.queues.clone(),
+        groups: config.groups.clone(),
         ack: AckPolicy { max: config.cockpit.ack_max },
         read_only: config.cockpit.read_only || common.read_only,
     }

@@ -17,8 +17,8 @@ use super::{
 };
 use crate::{
     domain::{
-        Act, Coverage, Freshness, Hold, HoldState, LabelMatcher, Snapshot, SourceName, Target, Text, Verb, Window, board, coverage,
-        hold_subject, shown_matchers, silence_subject,
+        Act, Coverage, Freshness, Hold, HoldState, Incident, LabelMatcher, Snapshot, SourceName, Target, Text, Verb, Window, board, common,
+        coverage, hold_subject, shown_matchers, silence_subject,
     },
     engine::{self, Setup},
     tui::figures::Age,
@@ -26,6 +26,27 @@ use crate::{
 
 /// Covered alerts that are named in text; the others are counted.
 const NAMED: usize = 20;
+
+/// Where an incident's alerts are, and what they have in common; the one alert, if `id` names it.
+fn alerts(incident: &Incident, id: &str, place: Option<&str>) -> Result<(SourceName, Vec<LabelMatcher>), Told> {
+    let told = |why: String| Told::refused(Code::No, format!("{}: {why}; nothing was done", incident.title));
+    let meant = |part: &&Incident| incident.id.as_str() == id || !incident.parts().any(|p| p.id.as_str() == id) || part.id.as_str() == id;
+    let of_alert = |part: &Incident| match part.target() {
+        Target::Alertmanager { source, labels } => Some((source, labels)),
+        _ => None,
+    };
+    let all: Vec<_> = incident.parts().filter(meant).filter_map(of_alert).collect();
+    let wanted = |source: &SourceName| place.is_none_or(|place| source.as_str() == place);
+    let there: Vec<_> = all.iter().filter(|(source, _)| wanted(source)).collect();
+    let Some((source, _)) = there.first() else {
+        return Err(told("no alert of an Alertmanager, so there is nothing to silence".to_owned()));
+    };
+    if let Some((other, _)) = there.iter().find(|(other, _)| other != source) {
+        return Err(told(format!("its alerts are in {source} and in {other}; say which with --source")));
+    }
+    let matchers = LabelMatcher::exactly(&common(there.iter().map(|(_, labels)| labels)));
+    if matchers.is_empty() { Err(told("its alerts have no label in common".to_owned())) } else { Ok((source.clone(), matchers)) }
+}
 
 /// A silence that was asked for, as far as it is known.
 struct Asked {
@@ -72,11 +93,7 @@ fn ask(setup: &Setup, snapshot: &Snapshot, new: &NewSilence) -> Result<Asked, To
     let usage = |why: String| Told::refused(Code::Usage, why);
     let (source, matchers) = if let Some(id) = &new.id {
         let incident = acts::find(snapshot, id)?;
-        let Target::Alertmanager { source, labels } = incident.target() else {
-            let why = format!("{} is no alert of an Alertmanager, so there is nothing to silence; nothing was done", incident.title);
-            return Err(Told::refused(Code::No, why));
-        };
-        (source, LabelMatcher::exactly(&labels))
+        alerts(&incident, id, new.source.as_deref())?
     } else {
         let list = |m: &String| LabelMatcher::list(m).map_err(|e| format!("`{m}`: {e}"));
         let lists = new.matcher.iter().map(list).collect::<Result<Vec<_>, _>>().map_err(usage)?;

@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     domain::{
-        Ack, BurnRate, Delivery, Freshness, Grade, Held, Incident, OnCallEntry, Probed, Rota, SeatRow, Shift, SloRow, Snapshot, SourceName,
-        SourceRow, State, Status, Untrusted, Verdict, Window,
+        Ack, BurnRate, Delivery, Freshness, Grade, Held, Incident, OnCallEntry, Origin, Probed, Rota, SeatRow, Shift, SloRow, Snapshot,
+        SourceName, SourceRow, State, Status, Untrusted, Verdict, Window,
     },
     tui::figures::{Age, Burn, Covered, Percent},
 };
@@ -81,19 +81,39 @@ fn slo(snapshot: &Snapshot, row: &SloRow) -> Value {
 
 /// One incident.
 pub fn incident(i: &Incident) -> Value {
-    let labels: Map<String, Value> = i.labels.shown().map(|(n, v)| (n.to_string(), json!(v))).collect();
     json!({
         "id": i.id, "sources": i.sources, "title": i.title, "severity": i.severity, "service": i.service, "status": i.status,
-        "since": maybe(i.since), "silenced": i.silenced, "inhibited": i.inhibited, "stale": i.stale, "labels": labels,
+        "since": maybe(i.since), "silenced": i.silenced, "inhibited": i.inhibited, "stale": i.stale, "labels": labels(i),
         "links": i.links, "acknowledged": i.ack.as_ref().map(ack),
         "lapsed": i.lapsed.as_ref().map(|(by, at)| json!({"by": by.to_string(), "at": time(*at)})),
+        "count": i.count(), "unacknowledged": i.parts().filter(|part| part.wants_somebody()).count(),
+        "members": i.members.iter().map(|part| member(part)).collect::<Vec<_>>(),
+    })
+}
+
+fn labels(i: &Incident) -> Map<String, Value> {
+    i.labels.shown().map(|(n, v)| (n.to_string(), json!(v))).collect()
+}
+
+/// One of the things that an incident is made of, as its source tells it.
+fn member(part: &Incident) -> Value {
+    let kind = match &part.origin {
+        Origin::Alertmanager { .. } => "alert",
+        Origin::PagerDuty { .. } => "page",
+        Origin::Own { .. } => "rule",
+        Origin::Queue { .. } => "queue",
+    };
+    json!({
+        "id": part.id, "kind": kind, "source": part.sources.first(), "title": part.title, "severity": part.severity, "status": part.status,
+        "since": maybe(part.since), "silenced": part.silenced, "inhibited": part.inhibited, "stale": part.stale, "labels": labels(part),
+        "acknowledged": part.ack.as_ref().map(ack),
     })
 }
 
 fn ack(ack: &Ack) -> Value {
     json!({
         "by": ack.by.to_string(), "at": time(ack.at), "until": maybe(ack.until), "lapses": maybe(ack.lapses), "note": ack.note,
-        "delivery": ack.delivery, "why": ack.why, "silence": ack.silence,
+        "delivery": ack.delivery, "why": ack.why, "silence": ack.silence, "source": ack.target.source(),
     })
 }
 
@@ -215,6 +235,10 @@ fn slo_line(snapshot: &Snapshot, row: &SloRow, id: usize, state: usize) -> Strin
 /// Who has it, in a few words.
 pub fn held(i: &Incident) -> String {
     match (&i.ack, i.status) {
+        (None, Status::Triggered) if i.partly_held().is_some() => {
+            let wanting = i.parts().filter(|part| part.wants_somebody()).count();
+            format!("{wanting} of {} unacked", i.parts().filter(|part| !part.is_held_back()).count())
+        }
         (Some(ack), _) if ack.delivery == Delivery::Done => format!("ack {}", ack.by),
         (Some(ack), _) => format!("ack {} not delivered", ack.by),
         (None, Status::Resolved) => "resolved".to_owned(),
@@ -227,8 +251,18 @@ pub fn held(i: &Incident) -> String {
 fn incident_line(i: &Incident, now: DateTime<Utc>) -> String {
     let since = i.since.map_or_else(|| "since unknown".to_owned(), |s| Age::between(s, now).to_string());
     let held = held(i);
-    let loud = if matches!(i.origin, crate::domain::Origin::Own { grade: Grade::Page, .. }) { " (page)" } else { "" };
-    format!("{} {}{loud}  {since}  {held}  [{}]", i.severity.word(), i.title, i.id)
+    let loud = if matches!(i.origin, Origin::Own { grade: Grade::Page, .. }) { " (page)" } else { "" };
+    let made = made_of(i);
+    format!("{} {}{loud}{made}  {since}  {held}  [{}]", i.severity.word(), i.title, i.id)
+}
+
+/// Of what it is made, where that is several things: `  (3 from prom, pd, am)`.
+pub fn made_of(i: &Incident) -> String {
+    if i.members.is_empty() {
+        return String::new();
+    }
+    let sources: Vec<_> = i.sources.iter().map(ToString::to_string).collect();
+    format!("  ({} from {})", i.count(), sources.join(", "))
 }
 
 /// A source that is not fresh, and why.

@@ -68,7 +68,7 @@ fn settings(setup: &Setup, common: &Common, theme: Option<&str>, footer_hint: Op
         links: !common.look.low_bandwidth && tui::knows_links(var),
         people: setup.plan.people.clone(),
         services: setup.plan.services.clone(),
-        ack_for: setup.plan.sources.iter().map(|s| (s.name.clone(), s.ack_for)).collect(),
+        silencing: crate::domain::Silencing::of(&setup.plan),
         ask_name: (!setup.me.verified && common.who.is_none()).then(|| setup.me.name.clone()),
     })
 }

@@ -14,6 +14,7 @@ use std::{
 use super::{
     context::{Commands, Context},
     document::Document,
+    group,
     model::{self, Config, SourceRow, Vocabulary},
     ownership, people,
     problem::{Level, Problem, Problems},
@@ -184,6 +185,7 @@ fn assemble<T>(
     let config = Config {
         store: model::store(&mut root),
         services,
+        groups: group::groups(&mut root),
         runbooks,
         held: matches!(context.commands.get(), Some(Commands::FoundHere)).then_some(FOUND_HERE),
         people,

@@ -11,6 +11,7 @@
 mod backend;
 mod context;
 mod document;
+mod group;
 mod load;
 mod mask;
 mod model;

@@ -12,7 +12,7 @@ use super::{
     runbook::RunbookFiles,
     section::Section,
 };
-use crate::domain::{Definition, Person, QueueRule, Rotation, Service, SourceName, Text};
+use crate::domain::{Definition, GroupRule, Person, QueueRule, Rotation, Service, SourceName, Text};
 
 /// Words to which somebody above gives a meaning.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +49,8 @@ pub struct Config {
     pub services: BTreeMap<Text, Service>,
     /// `[[rotation]]`, in the order of the file.
     pub rotations: Vec<Arc<Rotation>>,
+    /// `[[group]]`, in the order of the file.
+    pub groups: Vec<GroupRule>,
     /// `[[slo]]`, in the order of the file; their ids are unique.
     pub definitions: Vec<Arc<Definition>>,
     /// `[[queue]]`, in the order of the file.

@@ -85,12 +85,13 @@ fn service(mut row: Section, names: &mut Taken, rotations: &[String], runbooks: 
     let owner = row.text("owner");
     let tier = row.integer("tier", 1, 5).and_then(|t| u8::try_from(t.into_inner()).ok());
     let rotation = row.str("rotation").filter(|r| rotations.is_empty() || known(&row, "rotation", r, rotations.iter().map(String::as_str)));
+    let aliases = row.strings("aliases").into_iter().flatten().map(|alias| Text::clean(alias.get_ref())).collect();
     let patterns = row.strings("runbooks").unwrap_or_default();
     let patterns: Vec<_> = patterns.into_iter().map(|p| (row.context.path(p.get_ref()), p.span())).collect();
     row.finish();
     let name = Text::clean(name?.get_ref());
     runbooks.extend(patterns.into_iter().map(|(path, span)| (name.clone(), path, span)));
-    Some(Service { name, owner, tier, rotation: rotation.map(|r| Text::clean(r.get_ref())) })
+    Some(Service { name, owner, tier, rotation: rotation.map(|r| Text::clean(r.get_ref())), aliases })
 }
 
 /// Whether `word` is one of the names that other rows gave; if not, that is an error, unless a row could not be read.

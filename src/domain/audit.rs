@@ -4,12 +4,10 @@
 //! entries on one subject (an incident) counts its versions; an entry names the version it was decided on, so that of two people who
 //! act on the same thing at once one is refused and told who was first.
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{ActId, IncidentId, LabelMatcher, Override, RunEvent, SourceName, Text};
+use super::{ActId, IncidentId, LabelMatcher, Leg, LegState, Override, RunEvent, SourceName, Text};
 
 /// Who acts, and how sure we are of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,14 +68,27 @@ pub enum Target {
     },
     /// An alert of our own rules: the journal alone.
     Journal,
+    /// Several places at once, for what several sources tell.
+    Group {
+        /// They.
+        legs: Vec<Leg>,
+    },
 }
 
 impl Target {
-    /// The source that is acted on; `None` if the journal alone keeps it.
-    pub const fn source(&self) -> Option<&SourceName> {
+    /// The source that is acted on, of several the first; `None` if the journal alone keeps it.
+    pub fn source(&self) -> Option<&SourceName> {
         match self {
             Self::Alertmanager { source, .. } | Self::PagerDuty { source, .. } | Self::Silences { source } => Some(source),
             Self::Journal => None,
+            Self::Group { legs } => legs.iter().find_map(|leg| leg.target.source()),
+        }
+    }
+    /// Every place, each by itself.
+    pub fn places(&self) -> Vec<&Self> {
+        match self {
+            Self::Group { legs } => legs.iter().map(|leg| &leg.target).collect(),
+            one => vec![one],
         }
     }
 }
@@ -360,6 +371,9 @@ pub enum What {
         /// How.
         #[serde(flatten)]
         outcome: Outcome,
+        /// How each leg ended, if it has several.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        legs: Vec<Outcome>,
     },
     /// Something happened in a run of a runbook, whose thread this is; what begins and what ends are events of their own there.
     Run {
@@ -434,162 +448,66 @@ pub struct Ack {
     pub occurrence: Option<DateTime<Utc>>,
     /// Where it is kept.
     pub target: Target,
+    /// How far each leg of it has come, if it has several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub legs: Vec<LegState>,
+    /// Whose thread of the journal it stands in; `None` for one made by another tool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<IncidentId>,
 }
 
 impl Ack {
+    /// One that was asked for.
+    pub(super) fn asked(
+        entry: &Entry,
+        target: Target,
+        note: Option<Text>,
+        occurrence: DateTime<Utc>,
+        (until, lapses): (DateTime<Utc>, DateTime<Utc>),
+    ) -> Self {
+        let legs = if let Target::Group { legs } = &target { legs.iter().cloned().map(LegState::asked).collect() } else { Vec::new() };
+        Self {
+            act: Some(entry.act.clone()),
+            by: entry.who.clone(),
+            at: entry.at,
+            until: Some(until),
+            lapses: Some(lapses),
+            note,
+            delivery: Delivery::Pending,
+            why: None,
+            silence: None,
+            occurrence: Some(occurrence),
+            target,
+            legs,
+            subject: Some(entry.subject.clone()),
+        }
+    }
+    /// Whether it was made by this act, or one of its legs was.
+    pub(super) fn is_of(&self, act: &ActId) -> bool {
+        self.act.as_ref() == Some(&act.whole().0)
+    }
+    /// One of its legs, as an acknowledgement by itself.
+    #[must_use]
+    pub fn of_leg(&self, number: usize) -> Option<Self> {
+        let state = self.legs.get(number).filter(|state| !state.over)?;
+        Some(Self {
+            act: self.act.as_ref().map(|act| act.leg(number)),
+            by: self.by.clone(),
+            at: self.at,
+            until: state.until.or(self.until),
+            lapses: self.lapses,
+            note: self.note.clone(),
+            delivery: state.delivery,
+            why: state.why.clone(),
+            silence: state.silence.clone(),
+            occurrence: self.occurrence,
+            target: state.leg.target.clone(),
+            legs: Vec::new(),
+            subject: self.subject.clone(),
+        })
+    }
     /// When it ends, whatever extends it until then; `None` if that is not known.
     pub fn ends(&self) -> Option<DateTime<Utc>> {
         self.lapses.or(self.until)
     }
-}
-
-/// All that the journal says of one subject.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Thread {
-    /// Version of its newest entry, 0 if there is none.
-    pub version: u64,
-    /// The acknowledgement in force, if any.
-    pub ack: Option<Ack>,
-    /// When that acknowledgement was delivered: a list made before does not show it.
-    pub delivered_at: Option<DateTime<Utc>>,
-    /// An acknowledgement that lapsed, and when: to be said aloud until somebody takes it again.
-    pub lapsed: Option<(Actor, DateTime<Utc>)>,
-    /// Acts without a good end yet: the effect, who asked, when, and the last word on it.
-    pub open: BTreeMap<ActId, Open>,
-    /// An acknowledgement that was given back while its silence was being extended, and where: the extension may have made another.
-    pub stray: Option<(ActId, Target)>,
-}
-
-/// An act without a good end yet.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Open {
-    /// What was asked.
-    pub effect: Effect,
-    /// By whom.
-    pub who: Actor,
-    /// When.
-    pub at: DateTime<Utc>,
-    /// What people call the subject.
-    pub title: Text,
-    /// The last end written; `None` while none is.
-    pub outcome: Option<Outcome>,
-}
-
-impl Thread {
-    /// Fold one entry in. Entries come in journal order.
-    pub fn apply(&mut self, entry: &Entry) {
-        self.version = self.version.max(entry.version);
-        match &entry.what {
-            What::Asked { effect } => {
-                if let Effect::Release { ack, target, .. } = effect
-                    && self.is_extending(ack)
-                {
-                    self.stray = Some((ack.clone(), target.clone()));
-                }
-                let open = Open { effect: effect.clone(), who: entry.who.clone(), at: entry.at, title: entry.title.clone(), outcome: None };
-                self.open.insert(entry.act.clone(), open);
-                if let Effect::Acknowledge { target, occurrence, note, until, lapses } = effect {
-                    (self.lapsed, self.delivered_at) = (None, None);
-                    self.ack = Some(Ack {
-                        act: Some(entry.act.clone()),
-                        by: entry.who.clone(),
-                        at: entry.at,
-                        until: Some(*until),
-                        lapses: Some(*lapses),
-                        note: note.clone(),
-                        delivery: Delivery::Pending,
-                        why: None,
-                        silence: None,
-                        occurrence: Some(*occurrence),
-                        target: target.clone(),
-                    });
-                }
-            }
-            What::Ended { outcome } => self.end(entry, outcome),
-            What::Run { .. } | What::Drilled { .. } => {}
-        }
-    }
-
-    /// Whether an extension of this acknowledgement's silence is under way.
-    fn is_extending(&self, held: &ActId) -> bool {
-        self.open.values().any(|open| matches!(&open.effect, Effect::Extend { ack, .. } if ack == held))
-    }
-
-    fn end(&mut self, entry: &Entry, outcome: &Outcome) {
-        let act = &entry.act;
-        let Some(open) = self.open.get_mut(act) else { return };
-        open.outcome = Some(outcome.clone());
-        let (effect, who, at) = (open.effect.clone(), open.who.clone(), open.at);
-        if matches!(outcome, Outcome::Done { .. } | Outcome::Failed { retry: false, .. }) {
-            self.open.remove(act);
-        }
-        let done = matches!(outcome, Outcome::Done { .. });
-        match effect {
-            Effect::Acknowledge { .. } => {
-                if let Some(ack) = self.ack.as_mut().filter(|a| a.act.as_ref() == Some(act)) {
-                    settle(ack, outcome);
-                    self.delivered_at = done.then_some(entry.at);
-                }
-            }
-            Effect::TakeOver { target, occurrence, note, until, lapses, .. } if done => {
-                self.lapsed = None;
-                let mut ack = Ack {
-                    act: Some(act.clone()),
-                    by: who,
-                    at,
-                    until: Some(until),
-                    lapses: Some(lapses),
-                    note,
-                    delivery: Delivery::Pending,
-                    why: None,
-                    silence: None,
-                    occurrence: Some(occurrence),
-                    target,
-                };
-                settle(&mut ack, outcome);
-                self.ack = Some(ack);
-            }
-            Effect::Extend { until, ack, .. } if done => {
-                if let Some(held) = self.ack.as_mut().filter(|a| a.act.as_ref() == Some(&ack)) {
-                    held.until = Some(until);
-                    if let Outcome::Done { receipt: Some(id) } = outcome {
-                        held.silence = Some(id.clone());
-                    }
-                }
-            }
-            Effect::Release { ack, silence, .. } if done => {
-                // Without an id it has looked for whatever there was.
-                if silence.is_none() && !self.is_extending(&ack) {
-                    self.stray.take_if(|(stray, _)| *stray == ack);
-                }
-                if self.ack.as_ref().is_some_and(|a| a.act.as_ref() == Some(&ack)) {
-                    self.ack = None;
-                }
-            }
-            Effect::TakeOver { .. }
-            | Effect::Extend { .. }
-            | Effect::Release { .. }
-            | Effect::Resolve { .. }
-            | Effect::Note { .. }
-            | Effect::Snooze { .. }
-            | Effect::Escalate { .. }
-            | Effect::Silence { .. }
-            | Effect::Expire { .. }
-            | Effect::Override { .. }
-            | Effect::HandoffNote { .. }
-            | Effect::HandoffRead { .. } => {}
-        }
-    }
-}
-
-fn settle(ack: &mut Ack, outcome: &Outcome) {
-    (ack.delivery, ack.why) = match outcome {
-        Outcome::Done { receipt } => {
-            ack.silence.clone_from(receipt);
-            (Delivery::Done, None)
-        }
-        Outcome::Failed { why, retry: true } => (Delivery::Pending, Some(why.clone())),
-        Outcome::Failed { why, retry: false } => (Delivery::Failed, Some(why.clone())),
-        Outcome::Unknown { why } => (Delivery::Unknown, Some(why.clone())),
-    };
 }

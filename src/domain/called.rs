@@ -37,7 +37,8 @@ impl Call {
     }
     /// Of an alert that somebody took, by the journal; `None` for other entries, and for alerts that do not page.
     pub fn of_entry(entry: &Entry) -> Option<Self> {
-        let What::Asked { effect: Effect::Acknowledge { target: Target::Alertmanager { labels, .. }, occurrence, .. } } = &entry.what
+        let What::Asked { effect: Effect::Acknowledge { target, occurrence, .. } } = &entry.what else { return None };
+        let Some(Target::Alertmanager { labels, .. }) = target.places().into_iter().find(|t| matches!(t, Target::Alertmanager { .. }))
         else {
             return None;
         };

@@ -4,7 +4,10 @@
 //! carries (PagerDuty's, the journal's, one on its way) is another. What ends first stands first. Who reads it sees at once what is
 //! about to end, what holds back nothing, and what is there twice.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use chrono::{DateTime, Utc};
 
@@ -82,8 +85,8 @@ impl Hold {
 pub fn board(snapshot: &Snapshot) -> Vec<Hold> {
     let mut rows: Vec<Hold> = Vec::new();
     let mut seen: HashMap<&str, usize> = HashMap::new();
-    let acked = snapshot.incidents.iter().filter_map(|i| Some((carrier(i.ack.as_ref()?)?, i)));
-    let acked: HashMap<&str, &Arc<Incident>> = acked.collect();
+    let all = || snapshot.incidents.iter().flat_map(|whole| whole.parts().filter_map(move |part| Some((part.ack.as_ref()?, whole))));
+    let acked: HashMap<&str, Carried<'_>> = all().filter_map(|(ack, whole)| Some((carrier(ack)?, (ack, whole)))).collect();
     for (source, alerts) in &snapshot.alerts {
         for silence in &alerts.silences {
             if let Some(row) = seen.get(silence.id.as_str()).and_then(|at| rows.get_mut(*at)) {
@@ -95,11 +98,30 @@ pub fn board(snapshot: &Snapshot) -> Vec<Hold> {
         }
     }
     let carried = |ack: &Ack| carrier(ack).is_some_and(|id| seen.contains_key(id));
-    let acks = snapshot.incidents.iter().filter_map(|i| Some((i, i.ack.as_ref()?))).filter(|(_, ack)| !carried(ack));
-    rows.extend(acks.map(|(incident, ack)| of_ack(incident, ack)));
+    // One act on a group is one row, however many parts it holds.
+    let mut told = HashSet::new();
+    let named = |ack: &Ack| ack.act.as_ref().map_or_else(|| format!("{:?}", ack.target), |act| act.whole().0.to_string());
+    let acks = all().filter(|(ack, _)| !carried(ack)).filter(|(ack, whole)| told.insert((&whole.id, named(ack))));
+    rows.extend(acks.map(|(ack, whole)| of_ack(whole, ack)));
+    unique(&mut rows);
     mark_duplicates(&mut rows);
     rows.sort_by(|a, b| order(a).cmp(&order(b)));
     rows
+}
+
+/// An acknowledgement that a silence carries, and the incident that it is of.
+type Carried<'a> = (&'a Ack, &'a Arc<Incident>);
+
+/// Several acknowledgements of one incident have names of their own.
+fn unique(rows: &mut [Hold]) {
+    let mut seen = HashSet::new();
+    for row in rows {
+        let mut number = 1;
+        while !seen.insert(row.key.clone()) {
+            number += 1;
+            row.key = Text::from(format!("{} {number}", row.key));
+        }
+    }
 }
 
 /// The silence that carries an acknowledgement.
@@ -111,8 +133,8 @@ fn order(row: &Hold) -> (bool, Option<DateTime<Utc>>, DateTime<Utc>, &Text) {
     (row.ends.is_none(), row.ends, row.since, &row.key)
 }
 
-fn of_silence(snapshot: &Snapshot, source: &SourceName, silence: &Silence, incident: Option<&Arc<Incident>>) -> Hold {
-    let ack = incident.and_then(|i| i.ack.as_ref());
+fn of_silence(snapshot: &Snapshot, source: &SourceName, silence: &Silence, carried: Option<Carried<'_>>) -> Hold {
+    let (ack, incident) = carried.unzip();
     let (who, why) = match ack {
         Some(ack) => (Text::from(ack.by.to_string()), ack.note.clone()),
         None => (silence.created_by.clone(), spoken(&silence.comment, &silence.created_by)),

@@ -1,9 +1,11 @@
 //! Incidents: trouble that somebody should have, from whatever source.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Ack, Grade, IncidentId, Labels, QueueId, Severity, SloId, SourceName, Target, Text};
+use super::{Ack, Delivery, Grade, IncidentId, Labels, QueueId, Severity, SloId, SourceName, Target, Text};
 
 /// Where an incident stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -54,6 +56,10 @@ pub struct Incident {
     pub origin: Origin,
     /// Whether its source no longer answers: the incident is as it was then.
     pub stale: bool,
+    /// What it is made of where that is several things, what wants somebody most first; none if it is but one.
+    pub members: Vec<Arc<Incident>>,
+    /// The keys by which its members were grouped: with the ids of these, names that it goes by.
+    pub keys: Vec<IncidentId>,
 }
 
 /// What an incident comes from.
@@ -74,6 +80,8 @@ pub enum Origin {
         incident: String,
         /// When it began.
         created_at: DateTime<Utc>,
+        /// The key by which its sender groups events; `None` if there is none.
+        key: Option<Text>,
     },
     /// A burn-rate rule of ours.
     Own {
@@ -94,7 +102,30 @@ pub enum Origin {
 }
 
 impl Incident {
-    /// Where an acknowledgement of it is kept.
+    /// Each thing that it is made of, by itself.
+    pub fn parts(&self) -> impl Iterator<Item = &Self> {
+        let itself = self.members.is_empty().then_some(self);
+        itself.into_iter().chain(self.members.iter().map(Arc::as_ref))
+    }
+    /// Of how many things it is made.
+    pub fn count(&self) -> usize {
+        self.members.len().max(1)
+    }
+    /// Whether it goes by this id: its own, that of one of its members, or a key by which they were grouped.
+    pub fn is_called(&self, id: &IncidentId) -> bool {
+        self.id == *id || self.keys.contains(id) || self.members.iter().any(|m| m.id == *id)
+    }
+    /// Every id that it goes by, its own first.
+    pub fn names(&self) -> impl Iterator<Item = &IncidentId> {
+        std::iter::once(&self.id).chain(&self.keys).chain(self.members.iter().map(|m| &m.id))
+    }
+    /// How many of its parts are held by somebody, the first of those who do; `None` if it is one thing, or nobody holds any.
+    pub fn partly_held(&self) -> Option<(usize, &Ack)> {
+        let mut held = self.members.iter().filter_map(|m| m.ack.as_ref()).filter(|ack| ack.delivery != Delivery::Failed);
+        let first = held.next()?;
+        Some((held.count() + 1, first))
+    }
+    /// Where an acknowledgement of it is kept; of several things, of the first.
     pub fn target(&self) -> Target {
         match &self.origin {
             Origin::Alertmanager { source, .. } => Target::Alertmanager { source: source.clone(), labels: self.labels.clone() },
@@ -110,12 +141,29 @@ impl Incident {
             Origin::Own { seen_at, .. } | Origin::Queue { seen_at, .. } => *seen_at,
         }
     }
-    /// Where it is kept by a service that pages people, which can resolve, snooze and escalate it: the source and its id there.
+    /// Where it is kept by a service that pages people, which can resolve, snooze and escalate it: the source and its id there, the first
+    /// of several.
     pub fn paged(&self) -> Option<(&SourceName, &str)> {
-        match &self.origin {
-            Origin::PagerDuty { source, incident, .. } => Some((source, incident)),
+        self.all_paged().next()
+    }
+    /// Every place in which a service that pages people keeps it.
+    pub fn all_paged(&self) -> impl Iterator<Item = (&SourceName, &str)> {
+        self.parts().filter_map(|part| match &part.origin {
+            Origin::PagerDuty { source, incident, .. } => Some((source, incident.as_str())),
             Origin::Alertmanager { .. } | Origin::Own { .. } | Origin::Queue { .. } => None,
-        }
+        })
+    }
+    /// Whether this SLO of ours is what it is, or part of it.
+    pub fn burns(&self, id: &SloId) -> bool {
+        self.parts().any(|part| matches!(&part.origin, Origin::Own { slo, .. } if slo == id))
+    }
+    /// Whether a rule of ours is what it is, or part of it.
+    pub fn is_own(&self) -> bool {
+        self.parts().any(|part| matches!(part.origin, Origin::Own { .. }))
+    }
+    /// Whether something keeps it from calling anybody.
+    pub const fn is_held_back(&self) -> bool {
+        self.silenced || self.inhibited
     }
     /// Whether it should be looked at first: open, not held, not held back.
     pub fn wants_somebody(&self) -> bool {

@@ -39,6 +39,10 @@ impl LabelMatcher {
         let pairs = labels.0.iter().filter(|(_, value)| !value.raw().is_empty());
         pairs.map(|(name, value)| Self { name: name.clone(), op: Op::Equal, value: value.clone() }).collect()
     }
+    /// Whether an alert has all of these labels with these values; an empty value is as good as none.
+    pub fn all_in(asked: &Labels, alert: &Labels) -> bool {
+        asked.0.iter().filter(|(_, value)| !value.raw().is_empty()).all(|(name, value)| alert.0.get(name) == Some(value))
+    }
     /// As it is written, safe to show: `service=~"check.*"`.
     pub fn shown(&self) -> Text {
         Text::clean(&format!("{}{}{}", self.name.raw(), self.op.sign(), quote(self.value.raw())))

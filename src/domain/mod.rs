@@ -13,10 +13,12 @@ mod double;
 mod drill;
 mod duty;
 mod fairness;
+mod grouping;
 mod handoff;
 mod holds;
 mod hours;
 mod incident;
+mod leg;
 mod matcher;
 mod on_call;
 mod paged;
@@ -34,16 +36,16 @@ mod shift;
 mod sli;
 mod slo;
 mod snapshot;
+mod taking;
 mod text;
+mod thread;
 mod timeline;
 mod told;
 mod window;
 
 pub use aftermath::{Aftermath, Over, PATIENCE, SETTLE, Sighting, Stands, Watched, aftermath, baseline, judge, sight, undecided};
 pub use alert::{Episode, Labels, Severity};
-pub use audit::{
-    ACK_PREFIX, Ack, Actor, Delivery, Effect, Entry, Escalation, Open, Outcome, Release, Target, Thread, What, ack_comment, mark,
-};
+pub use audit::{ACK_PREFIX, Ack, Actor, Delivery, Effect, Entry, Escalation, Outcome, Release, Target, What, ack_comment, mark};
 pub use burn::{BurnRate, Grade, Rule, burn_rate, time_to_exhaustion, workbook};
 pub use calendar::{instant, midnight, read_day, read_moment, wall};
 pub use called::{Call, Calls, TOGETHER};
@@ -51,10 +53,12 @@ pub use double::{DoubleCover, Doubled, double_cover};
 pub use drill::{DRILL_PREFIX, Drill, DrillEnd, Drilled, Played, Taken, drill_subject, last_rehearsed, outcome};
 pub use duty::{Duty, gaps_of, shifts_of};
 pub use fairness::{Balance, Burden, Fairness, Page, USUAL_NIGHT, balance, fairness};
+pub use grouping::{GroupBy, GroupRule, common, grouped, order};
 pub use handoff::{BadHandoff, Every};
 pub use holds::{Coverage, Hold, HoldState, Lapsing, WARNING, board, coverage, hold_subject, lapsing, silence_comment, spoken};
 pub use hours::{BadHours, Hours, read_time};
 pub use incident::{Incident, Link, Origin, Status};
+pub use leg::{Leg, LegState, Seen, together};
 pub use matcher::{LabelMatcher, Matchers, shown_matchers, silence_subject};
 pub use on_call::{OnCallEntry, on_call_for};
 pub use paged::{Holder, Moment, PagedIncident, person_of};
@@ -87,7 +91,9 @@ pub use snapshot::{
     Alerts, Answer, Cell, Counter, Duties, Event, Fault, FaultClass, Figure, FiringAlert, Freshness, GroupCounts, History, LeaseView, Part,
     Points, Reading, RuleState, Scraped, Silence, SloRow, Snapshot, SourceRow, State, StoreState, Toast, Verdict,
 };
+pub use taking::{Keeping, MOST_PLACES, Silencing, books, legs_to_take};
 pub use text::{Text, Untrusted, clean, is_plain};
+pub use thread::{Open, Thread};
 pub use timeline::{Chronicle, Log, Passage, Teller, over_at, taken_at, timeline};
 pub use told::{Told, rotas_of};
 pub use window::{BadWindow, Interval, Window};

@@ -10,6 +10,9 @@ use super::{Labels, Link, Person, Severity, Text};
 pub struct PagedIncident {
     /// Its id there, as it is sent back.
     pub id: String,
+    /// The number by which people speak of it there; `None` if it was not told.
+    #[serde(default)]
+    pub number: Option<u64>,
     /// In one line.
     pub title: Text,
     /// How urgent, by the mapping of its source.

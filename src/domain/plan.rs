@@ -11,7 +11,8 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DefinitionId, Grade, Group, Interval, Library, Objective, QueueRule, Rotation, Rule, Seat, Sli, SloId, SourceName, Text, Window,
+    DefinitionId, Grade, Group, GroupRule, Interval, Library, Objective, QueueRule, Rotation, Rule, Seat, Severity, Sli, SloId, SourceName,
+    Text, Window,
 };
 
 /// All that a cockpit watches. A reload makes a new one.
@@ -37,6 +38,8 @@ pub struct Plan {
     pub runbooks: Arc<Library>,
     /// What is expected of queues; of those that speak of one queue the first counts.
     pub queues: Vec<Arc<QueueRule>>,
+    /// What is one incident: the first that an alert fits counts.
+    pub groups: Vec<GroupRule>,
     /// How acknowledgements live.
     pub ack: AckPolicy,
     /// Whether acting is switched off everywhere.
@@ -58,6 +61,10 @@ pub struct SourcePlan {
     pub timeout_long: Duration,
     /// How long a silence made for an acknowledgement lasts before it must be extended.
     pub ack_for: Duration,
+    /// Whether alerts of it are silenced by an acknowledgement also where a source with acknowledgements of its own knows of them.
+    pub ack_silences: bool,
+    /// What the values of its alerts' `severity` label mean here, in small letters, where that is not what they usually mean.
+    pub severities: BTreeMap<String, Severity>,
     /// Whether a heartbeat alert is expected of it.
     pub heartbeat: bool,
     /// How often the backend takes samples: figures older than twice this (or 2 minutes, if that is more) are stale.
@@ -148,6 +155,8 @@ pub struct Service {
     pub tier: Option<u8>,
     /// Which rotation has the pager for it.
     pub rotation: Option<Text>,
+    /// What others call it.
+    pub aliases: Vec<Text>,
 }
 
 /// One `[[slo]]` row: a promise, fanned out over label values.

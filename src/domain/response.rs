@@ -61,13 +61,14 @@ pub fn response(entries: &[Entry], service: &Text, since: DateTime<Utc>) -> Resp
                 acts.insert(&entry.act, Known::Ending(entry.subject.clone(), entry.at));
             }
             What::Asked { effect: Effect::Release { ack, why: Release::Cleared, .. } } => {
-                if let Some(Known::Taking(occurrence, _)) = acts.get(ack)
+                // Of a group each leg ends by itself, and it is over with the last.
+                if let Some(Known::Taking(occurrence, _)) = acts.get(&ack.whole().0)
                     && let Some((_, over)) = taken.get_mut(occurrence)
                 {
-                    over.get_or_insert(entry.at);
+                    *over = Some(entry.at).filter(|_| ack.whole().1.is_some()).or(*over).or(Some(entry.at));
                 }
             }
-            What::Ended { outcome: Outcome::Done { .. } } => match acts.get(&entry.act) {
+            What::Ended { outcome: Outcome::Done { .. }, .. } => match acts.get(&entry.act) {
                 Some(Known::Taking(occurrence, at)) => _ = taken.entry(occurrence.clone()).or_insert((*at, None)),
                 Some(Known::Ending(subject, at)) => {
                     if let Some((_, (_, over))) = taken.iter_mut().rfind(|((of, _), _)| of == subject) {
@@ -91,7 +92,7 @@ fn of_service(entry: &Entry, service: &Text) -> bool {
     let labelled = || match &entry.what {
         What::Asked { effect } => match effect.target() {
             Target::Alertmanager { labels, .. } => service_of_labels(labels),
-            Target::PagerDuty { .. } | Target::Silences { .. } | Target::Journal => None,
+            Target::PagerDuty { .. } | Target::Silences { .. } | Target::Journal | Target::Group { .. } => None,
         },
         What::Ended { .. } | What::Run { .. } | What::Drilled { .. } => None,
     };
@@ -136,7 +137,7 @@ mod tests {
     }
 
     fn done(act: &str, subject: &str, minutes: i64) -> Entry {
-        entry(act, subject, minutes, What::Ended { outcome: Outcome::Done { receipt: None } })
+        entry(act, subject, minutes, What::Ended { outcome: Outcome::Done { receipt: None }, legs: Vec::new() })
     }
 
     fn cleared(ack: &str, subject: &str, minutes: i64) -> Entry {
@@ -147,7 +148,7 @@ mod tests {
     #[test]
     fn the_first_that_was_carried_out_counts_and_only_what_is_over_is_resolved() {
         let resolve = What::Asked { effect: Effect::Resolve { target: Target::Journal, note: None } };
-        let failed = What::Ended { outcome: Outcome::Failed { why: "no".into(), retry: false } };
+        let failed = What::Ended { outcome: Outcome::Failed { why: "no".into(), retry: false }, legs: Vec::new() };
         let entries = [
             take("a", "one", 0, 4),
             done("a", "one", 4),

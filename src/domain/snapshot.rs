@@ -578,9 +578,14 @@ impl Snapshot {
     pub fn queue(&self, id: &QueueId) -> Option<&Arc<QueueRow>> {
         self.queues.iter().find(|q| q.id == *id)
     }
-    /// The open incident of this id.
+    /// The open incident of this id, else the one that goes by it: that of which it is a part, or a key.
     pub fn incident(&self, id: &IncidentId) -> Option<&Arc<Incident>> {
-        self.incidents.iter().find(|i| i.id == *id)
+        self.incidents.iter().find(|i| i.id == *id).or_else(|| self.incidents.iter().find(|i| i.is_called(id)))
+    }
+    /// What an act on this id means: the incident of that id, else the part of one that has it, else what goes by it.
+    pub fn meant(&self, id: &IncidentId) -> Option<&Arc<Incident>> {
+        let exact = self.incidents.iter().find(|i| i.id == *id);
+        exact.or_else(|| self.incidents.iter().flat_map(|i| &i.members).find(|part| part.id == *id)).or_else(|| self.incident(id))
     }
     /// The run that is open of this runbook for this incident, if there is one.
     pub fn open_run(&self, runbook: &super::RunbookId, incident: Option<&IncidentId>) -> Option<&Arc<Run>> {

@@ -3,14 +3,17 @@
 //! What is told of an incident beyond what every poll brings is a [`Chronicle`]: it is asked for when somebody looks, and kept in the
 //! snapshot by the incident's id.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use chrono::{DateTime, Utc};
 
 use super::{
-    Delivery, Effect, Entry, Episode, Escalation, Fault, Grade, Incident, Moment, Origin, Outcome, Release, Response, Snapshot, SourceName,
-    Text, What, Window,
+    ActId, Delivery, Effect, Entry, Episode, Escalation, Fault, Grade, Incident, Moment, Origin, Outcome, Release, Response, Snapshot,
+    SourceName, Text, What, Window,
 };
+
+/// Parts of a group whose beginning is told: those that want somebody most.
+const MOST_PARTS: usize = 50;
 
 /// What is told of one incident to those who look at it in full.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -116,17 +119,20 @@ pub fn timeline(snapshot: &Snapshot, incident: &Incident) -> Vec<Passage> {
     for log in chronicle.iter().flat_map(|c| &c.logs) {
         all.extend(log.moments.iter().filter(|m| !entries.iter().any(|e| echoes(m, e))).map(|m| of_moment(&log.source, m)));
     }
-    let own = match &incident.origin {
-        Origin::Own { slo, grade, .. } => Some((slo.clone(), *grade)),
-        Origin::Queue { queue, .. } => Some((queue.episode(), Grade::Page)),
-        Origin::Alertmanager { .. } | Origin::PagerDuty { .. } => None,
-    };
-    if let Some(episode) = own.and_then(|own| snapshot.episodes.get(&own)) {
-        all.extend(of_episode(episode));
-    }
-    // A source that tells of itself how it began needs nobody to tell it again.
-    if !all.iter().any(|p| p.what == "fires") {
-        all.extend(beginning(incident));
+    for part in incident.parts().take(MOST_PARTS) {
+        let own = match &part.origin {
+            Origin::Own { slo, grade, .. } => Some((slo.clone(), *grade)),
+            Origin::Queue { queue, .. } => Some((queue.episode(), Grade::Page)),
+            Origin::Alertmanager { .. } | Origin::PagerDuty { .. } => None,
+        };
+        if let Some(episode) = own.and_then(|own| snapshot.episodes.get(&own)) {
+            all.extend(of_episode(episode));
+        }
+        // A source that tells of itself how it began needs nobody to tell it again.
+        let told = |p: &Passage| p.what == "fires" && matches!(&p.told_by, Teller::Source(source) if part.sources.contains(source));
+        if !all.iter().any(told) {
+            all.extend(beginning(part));
+        }
     }
     all.sort_by_key(|p| std::cmp::Reverse(p.at));
     all
@@ -152,14 +158,18 @@ pub fn over_at(incident: &Incident, happened: &[Passage]) -> Option<DateTime<Utc
 fn entries<'a>(snapshot: &'a Snapshot, incident: &Incident, chronicle: Option<&'a Chronicle>) -> Vec<&'a Entry> {
     let older: Vec<&Entry> = chronicle.map(|c| c.entries.iter().collect()).unwrap_or_default();
     let read = older.last().map_or(0, |e| e.id);
-    let newer = snapshot.latest.iter().map(Arc::as_ref).filter(|e| e.subject == incident.id && e.id > read);
+    let names: HashSet<_> = incident.names().collect();
+    let newer = snapshot.latest.iter().map(Arc::as_ref).filter(|e| names.contains(&e.subject) && e.id > read);
     older.into_iter().chain(newer).collect()
 }
 
 /// Whether a moment is only the note that an entry of ours left there, to the letter: a mark alone may have been copied to hide something.
 fn echoes(moment: &Moment, entry: &Entry) -> bool {
     let What::Asked { effect: Effect::Note { note, .. } } = &entry.what else { return false };
-    moment.what.as_str() == "annotate" && moment.text.as_str().trim_end() == format!("{note} {}", super::mark(&entry.act))
+    // A note on a group carries the number of its leg.
+    let said = moment.text.as_str().trim_end();
+    let ours = |act: &ActId| said == format!("{note} {}", super::mark(act));
+    moment.what.as_str() == "annotate" && (ours(&entry.act) || (0..MOST_PARTS).any(|leg| said.ends_with(']') && ours(&entry.act.leg(leg))))
 }
 
 fn beginning(incident: &Incident) -> Option<Passage> {
@@ -208,16 +218,16 @@ fn of_entry(entry: &Entry) -> Option<Passage> {
             };
             (effect.verb(), text, effect.note().cloned())
         }
-        What::Ended { outcome: Outcome::Failed { why, retry } } => {
+        What::Ended { outcome: Outcome::Failed { why, retry }, .. } => {
             who = None;
             let again = if *retry { "; it is tried again" } else { "" };
             ("failed", format!("{why}{again}"), None)
         }
-        What::Ended { outcome: Outcome::Unknown { why } } => {
+        What::Ended { outcome: Outcome::Unknown { why }, .. } => {
             who = None;
             ("unknown", format!("{why}; it is looked up"), None)
         }
-        What::Ended { outcome: Outcome::Done { .. } } | What::Run { .. } | What::Drilled { .. } => return None,
+        What::Ended { outcome: Outcome::Done { .. }, .. } | What::Run { .. } | What::Drilled { .. } => return None,
     };
     Some(Passage { at: entry.at, what, told_by: Teller::Journal, who, text: Text::from(text), said })
 }
@@ -256,7 +266,7 @@ fn of_moment(source: &SourceName, moment: &Moment) -> Passage {
 /// A text without the mark by which another burnwatch finds it again.
 fn unmarked(text: &str) -> &str {
     let marked = text.trim_end().strip_suffix(']').and_then(|t| t.rsplit_once("[bw:"));
-    marked.filter(|(_, act)| act.chars().all(|c| c.is_ascii_alphanumeric())).map_or(text, |(before, _)| before.trim_end())
+    marked.filter(|(_, act)| act.chars().all(|c| c.is_ascii_alphanumeric() || c == '.')).map_or(text, |(before, _)| before.trim_end())
 }
 
 #[cfg(test)]

@@ -15,6 +15,9 @@ use crate::{
 
 /// Entries of the journal that are gone through for the means: those of thirty busy days.
 const MOST_ENTRIES: u32 = 50_000;
+/// Threads that are read of a group, and logs that are asked for.
+const MOST_THREADS: usize = 200;
+const MOST_LOGS: usize = 5;
 
 /// What can be told of `incident` beyond what polls bring.
 pub async fn look_up(setup: &Setup, incident: &Incident) -> Chronicle {
@@ -26,13 +29,17 @@ pub async fn look_up(setup: &Setup, incident: &Incident) -> Chronicle {
 /// The incident's thread, and how its service was responded to. Empty without a journal: that it cannot be read is said elsewhere.
 async fn journal(setup: &Setup, incident: &Incident, now: DateTime<Utc>) -> (Vec<Entry>, Option<Response>) {
     let Some(store) = setup.store.clone() else { return (Vec::new(), None) };
-    let (subject, service) = (incident.id.clone(), incident.service.clone());
-    let read = tokio::task::spawn_blocking(move || (thread(&store, &subject), service.and_then(|s| means(&store, &s, now))));
+    let (subjects, service) = (incident.names().take(MOST_THREADS).cloned().collect::<Vec<_>>(), incident.service.clone());
+    let read = tokio::task::spawn_blocking(move || (threads(&store, &subjects), service.and_then(|s| means(&store, &s, now))));
     read.await.unwrap_or_default()
 }
 
-fn thread(store: &Arc<Store>, subject: &IncidentId) -> Vec<Entry> {
-    store.thread(subject).unwrap_or_default()
+/// The entries on any of these, in the order of the journal.
+fn threads(store: &Arc<Store>, subjects: &[IncidentId]) -> Vec<Entry> {
+    let mut entries: Vec<_> = subjects.iter().flat_map(|subject| store.thread(subject).unwrap_or_default()).collect();
+    entries.sort_by_key(|entry| entry.id);
+    entries.dedup_by_key(|entry| entry.id);
+    entries
 }
 
 fn means(store: &Arc<Store>, service: &Text, now: DateTime<Utc>) -> Option<Response> {
@@ -42,7 +49,7 @@ fn means(store: &Arc<Store>, service: &Text, now: DateTime<Utc>) -> Option<Respo
 
 /// What each source that keeps a log of it tells.
 async fn logs(setup: &Setup, incident: &Incident) -> Vec<Log> {
-    let asked = incident.paged().into_iter().map(|(source, id)| log(setup, source, id));
+    let asked = incident.all_paged().take(MOST_LOGS).map(|(source, id)| log(setup, source, id));
     futures::future::join_all(asked).await
 }
 

@@ -245,10 +245,11 @@ pub async fn act_once(setup: &Setup, snapshot: &Snapshot, act: &Act) -> Result<O
     };
     let now = setup.clock.now();
     let entry = acting.decide(snapshot, act, &perform::act_id(now, random_bits()), now)?;
-    let asked = acting.ask_patiently(entry, act.seen).await?;
+    let seen = Acting::seen(snapshot, act, &entry);
+    let asked = acting.ask_patiently(entry, seen).await?;
     let ended = acting.carry_out(&asked, false, setup.clock.now()).await;
     Ok(match ended.map(|e| e.what) {
-        Some(What::Ended { outcome }) => outcome,
+        Some(What::Ended { outcome, .. }) => outcome,
         _ => Outcome::Unknown { why: Text::from("how it ended could not be written to the journal") },
     })
 }
@@ -514,7 +515,7 @@ impl Core {
             && !entries.is_empty()
         {
             // By whichever cockpit: it holds for whoever has the lease now.
-            let refusal = |e: &&Entry| matches!(&e.what, What::Ended { outcome: Outcome::Failed { retry: false, .. } });
+            let refusal = |e: &&Entry| matches!(&e.what, What::Ended { outcome: Outcome::Failed { retry: false, .. }, .. });
             let refused = entries.iter().filter(refusal).filter(|e| e.who == perform::itself());
             self.refused.extend(refused.map(|e| (e.subject.clone(), e.at)));
             self.take(Event::Journal(entries));
@@ -769,7 +770,8 @@ impl Core {
         let now = self.setup.clock.now();
         let id = perform::act_id(now, random_bits());
         let entry = acting.decide(&self.snapshot, act, &id, now)?;
-        let asked = acting.ask(entry, act.seen)?;
+        let seen = Acting::seen(&self.snapshot, act, &entry);
+        let asked = acting.ask(entry, seen)?;
         self.take(Event::Journal(vec![asked.clone()]));
         self.show();
         self.carry_out(acting, asked, false, done);
@@ -795,7 +797,7 @@ impl Core {
                 None,
             );
         };
-        if let What::Ended { outcome } = &entry.what
+        if let What::Ended { outcome, .. } = &entry.what
             && entry.who == self.setup.me
         {
             let (failure, text) = sentence(&self.snapshot, &entry, outcome);
@@ -859,7 +861,7 @@ impl Core {
         };
         if over && ours && now - asked.at > TimeDelta::minutes(5) {
             let why = Text::from("the alert cleared before it could be delivered");
-            let what = What::Ended { outcome: Outcome::Failed { why, retry: false } };
+            let what = What::Ended { outcome: Outcome::Failed { why, retry: false }, legs: Vec::new() };
             drop(acting.store.append(Entry { what, at: now, ..asked }, None));
             self.catch_up_journal(&acting.store);
             return;

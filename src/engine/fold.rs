@@ -3,6 +3,7 @@
 //! A failure changes how fresh something is, never the last good figures. What an answer leaves out is absent, which is not the same as
 //! zero. Alerts of our own are episodes: opened when a rule begins to fire, closed only by fresh figures that say so.
 
+mod covers;
 mod incidents;
 mod paged;
 mod probes;

@@ -5,22 +5,25 @@
 //! answer was lost is `unknown` and read back before it is tried again; what is tried again carries the same act id, so that it can be
 //! found.
 
+mod groups;
 mod rotations;
+mod upkeep;
 
-use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
     domain::{
-        Act, ActId, Actor, Delivery, Effect, Entry, Incident, IncidentId, Matchers, Outcome, Plan, Release, Snapshot, SourceName, Target,
-        Text, Thread, Verb, What, rotation_subject, shown_matchers, silence_subject,
+        Act, ActId, Actor, Delivery, Effect, Entry, Incident, IncidentId, MOST_PLACES, Matchers, Outcome, Plan, Release, Snapshot,
+        SourceName, Target, Text, Thread, Verb, What, books, rotation_subject, shown_matchers, silence_subject, together,
     },
     sources::{Order, Source},
     store::{JournalError, Store},
 };
 
 pub use rotations::RotationRefusal;
+pub use upkeep::{Missing, chores};
 
 /// How often, and how long after one another, a command tries to write its intent while the lease holder is at it.
 const PATIENCE: u32 = 20;
@@ -105,7 +108,8 @@ pub struct Acting {
 }
 
 impl Acting {
-    /// Decide what a request means for the incident as it is now, without doing anything.
+    /// Decide what a request means for the incident as it is now, without doing anything. The entry stands in the thread of the incident,
+    /// except for one that gives an acknowledgement of another thread back: see [`Acting::seen`].
     pub fn decide(&self, snapshot: &Snapshot, act: &Act, id: &ActId, now: DateTime<Utc>) -> Result<Entry, Refusal> {
         if self.plan.read_only {
             return Err(Refusal::ReadOnly);
@@ -117,12 +121,17 @@ impl Acting {
             let who = act.by.clone().unwrap_or_else(|| self.me.clone());
             return Ok(entry(id, rotation_subject(&rotation), rotation, who, What::Asked { effect }, now));
         }
-        let incident = snapshot.incident(&act.incident).ok_or_else(|| Refusal::NotOpen(act.incident.clone()))?;
+        let incident = snapshot.meant(&act.incident).ok_or_else(|| Refusal::NotOpen(act.incident.clone()))?;
+        let mut subject = incident.id.clone();
         let effect = match &act.verb {
             Verb::Silence { .. } | Verb::Expire { .. } => return Err(Refusal::NotOpen(act.incident.clone())),
-            Verb::TakeOver { from, note } => self.take_over(incident, from, note.clone(), now)?,
-            Verb::Acknowledge { note } => self.acknowledge(incident, note.clone(), now)?,
-            Verb::Unacknowledge => unacknowledge(incident)?,
+            Verb::TakeOver { from, note } => self.take_over(snapshot, incident, from, note.clone(), now)?,
+            Verb::Acknowledge { note } => self.acknowledge(snapshot, incident, note.clone(), now)?,
+            Verb::Unacknowledge => {
+                let (effect, kept) = groups::unacknowledge(snapshot, incident)?;
+                subject = kept.unwrap_or(subject);
+                effect
+            }
             Verb::Note { note } => Effect::Note { target: noted(incident), note: note.clone() },
             Verb::Resolve { note } => Effect::Resolve { target: paged(incident)?, note: note.clone() },
             Verb::Snooze { span } => Effect::Snooze { target: paged(incident)?, until: now + delta(*span) },
@@ -131,26 +140,34 @@ impl Acting {
                 return Err(Refusal::NotOpen(act.incident.clone()));
             }
         };
-        if let Some(source) = effect.target().source()
-            && self.responder(source.as_str()).is_none()
-        {
-            return Err(Refusal::NoResponder(source.to_string()));
-        }
         let who = act.by.clone().unwrap_or_else(|| self.me.clone());
-        if let Target::PagerDuty { source, .. } = effect.target()
-            && self.email(&who).is_none()
-        {
-            return Err(Refusal::NoAddress { who, source_name: source.clone() });
+        for place in effect.target().places() {
+            if let Some(source) = place.source()
+                && self.responder(source.as_str()).is_none()
+            {
+                return Err(Refusal::NoResponder(source.to_string()));
+            }
+            if let Target::PagerDuty { source, .. } = place
+                && self.email(&who).is_none()
+            {
+                return Err(Refusal::NoAddress { who, source_name: source.clone() });
+            }
         }
-        let asked = entry(id, incident.id.clone(), incident.title.clone(), who, What::Asked { effect }, now);
+        let asked = entry(id, subject, incident.title.clone(), who, What::Asked { effect }, now);
         Ok(Entry { service: incident.service.clone(), ..asked })
     }
 
-    fn acknowledge(&self, incident: &Incident, note: Option<Text>, now: DateTime<Utc>) -> Result<Effect, Refusal> {
+    /// The version of its thread that the author of an entry saw: that of the incident, or of the thread that an acknowledgement stands in.
+    pub fn seen(snapshot: &Snapshot, act: &Act, entry: &Entry) -> u64 {
+        let other = snapshot.threads.get(&entry.subject).filter(|_| entry.subject != act.incident && moves(entry));
+        other.map_or(act.seen, |thread| thread.version)
+    }
+
+    fn acknowledge(&self, snapshot: &Snapshot, incident: &Incident, note: Option<Text>, now: DateTime<Utc>) -> Result<Effect, Refusal> {
         if let Some(ack) = incident.ack.as_ref().filter(|a| a.delivery != Delivery::Failed) {
             return Err(Refusal::Held { title: incident.title.clone(), by: ack.by.clone() });
         }
-        let target = incident.target();
+        let target = if incident.members.is_empty() { incident.target() } else { groups::to_take(snapshot, &self.plan, incident, now)? };
         let (until, lapses) = self.ends(&target, now);
         Ok(Effect::Acknowledge { target, occurrence: incident.occurrence(), note, until, lapses })
     }
@@ -163,15 +180,23 @@ impl Acting {
                 let ack_for = self.plan.source(source).map_or(self.plan.ack.max, |s| s.ack_for);
                 lapses.min(now + delta(ack_for))
             }
+            Target::Group { legs } => legs.iter().filter_map(|leg| leg.until).min().unwrap_or(lapses),
             Target::PagerDuty { .. } | Target::Silences { .. } | Target::Journal => lapses,
         };
         (until, lapses)
     }
 
     /// Take it from exactly who had it when that was decided. If nobody has it any more there is nobody to take it from.
-    fn take_over(&self, incident: &Incident, from: &Text, note: Option<Text>, now: DateTime<Utc>) -> Result<Effect, Refusal> {
+    fn take_over(
+        &self,
+        snapshot: &Snapshot,
+        incident: &Incident,
+        from: &Text,
+        note: Option<Text>,
+        now: DateTime<Utc>,
+    ) -> Result<Effect, Refusal> {
         let Some(ack) = incident.ack.as_ref().filter(|a| a.delivery != Delivery::Failed) else {
-            return self.acknowledge(incident, note, now);
+            return self.acknowledge(snapshot, incident, note, now);
         };
         let title = incident.title.clone();
         if ack.by.name != *from {
@@ -181,7 +206,11 @@ impl Acting {
             let why = format!("the acknowledgement of {} is still on its way; try again when it has arrived", ack.by);
             return Err(Refusal::NotOffered { title, why });
         }
-        let target = if ack.act.is_some() { ack.target.clone() } else { incident.target() };
+        let target = match incident.members.as_slice() {
+            [] if ack.act.is_some() => ack.target.clone(),
+            [] => incident.target(),
+            _ => groups::to_take_over(&self.plan, incident, now),
+        };
         let (until, lapses) = self.ends(&target, now);
         let (from, silence) = (ack.by.clone(), ack.silence.clone());
         Ok(Effect::TakeOver { target, occurrence: incident.occurrence(), note, until, lapses, from, silence })
@@ -257,13 +286,32 @@ impl Acting {
     /// Carry out an intent that is in the journal, and write down how it ended.
     pub async fn carry_out(&self, asked: &Entry, look_first: bool, now: DateTime<Utc>) -> Option<Entry> {
         let What::Asked { effect } = &asked.what else { return None };
-        let outcome = self.outcome(asked, effect, look_first, now).await;
-        tracing::info!(act = %asked.act, subject = %asked.subject, ?outcome, "ended");
-        let ended = entry(&asked.act, asked.subject.clone(), asked.title.clone(), asked.who.clone(), What::Ended { outcome }, now);
+        let (outcome, legs) = self.outcome(asked, effect, look_first, now).await;
+        tracing::info!(act = %asked.act, subject = %asked.subject, ?outcome, legs = legs.len(), "ended");
+        let what = What::Ended { outcome, legs };
+        let ended = entry(&asked.act, asked.subject.clone(), asked.title.clone(), asked.who.clone(), what, now);
         self.store.append(ended, None).ok()
     }
 
-    async fn outcome(&self, asked: &Entry, effect: &Effect, look_first: bool, now: DateTime<Utc>) -> Outcome {
+    async fn outcome(&self, asked: &Entry, effect: &Effect, look_first: bool, now: DateTime<Utc>) -> (Outcome, Vec<Outcome>) {
+        let Target::Group { legs } = effect.target() else { return (self.in_one(asked, effect, look_first, now).await, Vec::new()) };
+        let mut ended: Vec<Outcome> = Vec::with_capacity(legs.len());
+        for (number, leg) in legs.iter().enumerate() {
+            let asked = Entry { act: asked.act.leg(number), ..asked.clone() };
+            // A source that gave no answer is not waited for once more with every leg.
+            let silent =
+                legs.iter().zip(&ended).find(|(other, outcome)| other.target.source() == leg.target.source() && is_silent(outcome));
+            let outcome = match silent {
+                Some((_, Outcome::Unknown { why } | Outcome::Failed { why, .. })) => Outcome::Failed { why: why.clone(), retry: true },
+                _ => self.in_one(&asked, &effect.on(leg), look_first, now).await,
+            };
+            ended.push(outcome);
+        }
+        (together(&ended), ended)
+    }
+
+    /// Do it in the one place that it is for.
+    async fn in_one(&self, asked: &Entry, effect: &Effect, look_first: bool, now: DateTime<Utc>) -> Outcome {
         let Some(source) = effect.target().source() else { return Outcome::Done { receipt: None } };
         let Some(responder) = self.responder(source.as_str()).and_then(|s| s.responder()) else {
             return Outcome::Failed { why: Text::from(format!("{source}: this source cannot be acted on")), retry: false };
@@ -279,32 +327,31 @@ impl Acting {
     }
 }
 
-fn unacknowledge(incident: &Incident) -> Result<Effect, Refusal> {
-    let ack = incident.ack.as_ref().ok_or_else(|| Refusal::NotHeld(incident.title.clone()))?;
-    if let Target::PagerDuty { source, .. } = &ack.target {
-        let why = format!("{source} has no way to give an acknowledgement back; escalate it or hand it to somebody");
-        return Err(Refusal::NotOffered { title: incident.title.clone(), why });
-    }
-    Ok(release(ack, Release::Unacknowledged))
+/// Whether what is asked may be of another thread than that of the incident it was asked of.
+fn moves(entry: &Entry) -> bool {
+    matches!(entry.what, What::Asked { effect: Effect::Release { .. } })
+}
+
+/// Whether a source did not answer, or could not be reached.
+fn is_silent(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Unknown { .. } | Outcome::Failed { retry: true, .. })
 }
 
 /// Where an act goes that only a service that pages people has.
 fn paged(incident: &Incident) -> Result<Target, Refusal> {
-    match incident.target() {
-        target @ Target::PagerDuty { .. } => Ok(target),
-        Target::Alertmanager { .. } | Target::Silences { .. } | Target::Journal => {
-            let why = "it ends when its alert clears, and it is not kept where it could be resolved, snoozed or escalated".to_owned();
-            Err(Refusal::NotOffered { title: incident.title.clone(), why })
-        }
+    let refuse = |why| Refusal::NotOffered { title: incident.title.clone(), why };
+    let why = "it ends when its alert clears, and it is not kept where it could be resolved, snoozed or escalated";
+    let target = books(incident).ok_or_else(|| refuse(why.to_owned()))?;
+    let several = target.places().len();
+    if several > MOST_PLACES {
+        return Err(refuse(format!("it is {several} incidents there, and {MOST_PLACES} at most are acted on at once; name one of them")));
     }
+    Ok(target)
 }
 
 /// Where a note goes: to the incident's own book if it has one, else into the journal alone.
 fn noted(incident: &Incident) -> Target {
-    match incident.target() {
-        target @ Target::PagerDuty { .. } => target,
-        Target::Alertmanager { .. } | Target::Silences { .. } | Target::Journal => Target::Journal,
-    }
+    books(incident).filter(|target| target.places().len() <= MOST_PLACES).unwrap_or(Target::Journal)
 }
 
 fn release(ack: &crate::domain::Ack, why: Release) -> Effect {
@@ -325,57 +372,10 @@ pub fn itself() -> Actor {
     Actor { name: Text::from("burnwatch"), verified: true }
 }
 
-/// How long an alert must be missing before its acknowledgement is released: an Alertmanager that was restarted knows nothing until
-/// Prometheus has sent everything again, which takes a minute.
-const GONE_FOR: TimeDelta = TimeDelta::seconds(75);
 /// How long an act may be without an end before somebody else looks after it.
 const ABANDONED: TimeDelta = TimeDelta::seconds(90);
 /// How long between two tries of the same act.
 const RETRY: TimeDelta = TimeDelta::seconds(15);
-
-/// Since when acknowledged alerts have been missing.
-#[derive(Clone, Debug, Default)]
-pub struct Missing(HashMap<IncidentId, DateTime<Utc>>);
-
-/// What the lease holder has to do of itself: extend, release, look after acts that nobody ended.
-pub fn chores(snapshot: &Snapshot, plan: &Plan, missing: &mut Missing, now: DateTime<Utc>) -> Vec<Chore> {
-    let mut chores = Vec::new();
-    missing.0.retain(|id, _| snapshot.incident(id).is_none());
-    for (subject, thread) in &snapshot.threads {
-        chores.extend(abandoned(subject, thread, now));
-        // An act on this subject is under way: wait for its end.
-        if !thread.open.is_empty() {
-            continue;
-        }
-        if let Some(effect) = upkeep(snapshot, plan, missing, subject, thread, now) {
-            let of_it = snapshot.latest.iter().rev().find(|e| e.subject == *subject);
-            let title = of_it.map_or_else(|| Text::from(subject.as_str()), |e| e.title.clone());
-            chores.push(Chore::New { subject: subject.clone(), title, seen: thread.version, effect });
-        }
-    }
-    chores
-}
-
-/// What is due on a thread on which nothing is under way.
-fn upkeep(
-    snapshot: &Snapshot,
-    plan: &Plan,
-    missing: &mut Missing,
-    subject: &IncidentId,
-    thread: &Thread,
-    now: DateTime<Utc>,
-) -> Option<Effect> {
-    if let Some((ack, target)) = thread.stray.clone() {
-        return Some(Effect::Release { target, silence: None, ack, why: Release::Cleared });
-    }
-    let ack = thread.ack.as_ref().filter(|a| a.delivery == Delivery::Done)?;
-    match snapshot.incident(subject).filter(|i| Some(i.occurrence()) == ack.occurrence) {
-        // One whose silence somebody else has ended is nobody's.
-        Some(incident) if incident.ack.as_ref().is_some_and(|shown| shown.act == ack.act) => extension(ack, incident, plan, now),
-        Some(_) => None,
-        None => gone(snapshot, subject, ack, missing, now).then(|| release(ack, Release::Cleared)),
-    }
-}
 
 /// Something the lease holder does of itself.
 #[derive(Clone, Debug, PartialEq)]
@@ -403,40 +403,6 @@ pub fn abandoned<'a>(subject: &'a IncidentId, thread: &'a Thread, now: DateTime<
         let asked = Entry { at: open.at, ..entry(act, subject.clone(), open.title.clone(), open.who.clone(), what, now) };
         (now - open.at > wait).then(|| Chore::Again(Box::new(asked)))
     })
-}
-
-/// Move the silence's end at half of its life, never beyond where the acknowledgement lapses.
-fn extension(ack: &crate::domain::Ack, incident: &Incident, plan: &Plan, now: DateTime<Utc>) -> Option<Effect> {
-    let Target::Alertmanager { source, .. } = &ack.target else { return None };
-    let (lapses, until, silence, act) = (ack.lapses?, ack.until?, ack.silence.clone()?, ack.act.clone()?);
-    let ack_for = delta(plan.source(source)?.ack_for);
-    let end = lapses.min(now + ack_for);
-    let due = until - now < ack_for / 2 && now < until && end > until;
-    let comment = crate::domain::ack_comment(&ack.by.name, ack.note.as_ref(), &act);
-    (due && !incident.stale).then(|| Effect::Extend {
-        target: ack.target.clone(),
-        silence,
-        starts: ack.at,
-        until: end,
-        ack: act,
-        comment,
-        by: ack.by.name.clone(),
-    })
-}
-
-/// Whether an acknowledged alert has been over for long enough, by answers that can tell.
-fn gone(snapshot: &Snapshot, subject: &IncidentId, ack: &crate::domain::Ack, missing: &mut Missing, now: DateTime<Utc>) -> bool {
-    match &ack.target {
-        Target::Journal => snapshot.incident(subject).is_none_or(|i| Some(i.occurrence()) != ack.occurrence) && !snapshot.slos.is_empty(),
-        Target::Alertmanager { source, .. } | Target::PagerDuty { source, .. } | Target::Silences { source } => {
-            let answering = snapshot.source(source).is_some_and(|s| s.state == crate::domain::Freshness::Fresh);
-            if !answering {
-                missing.0.remove(subject);
-                return false;
-            }
-            now - *missing.0.entry(subject.clone()).or_insert(now) >= GONE_FOR
-        }
-    }
 }
 
 /// A new act id: time and randomness, short enough for a comment.

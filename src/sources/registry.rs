@@ -82,6 +82,8 @@ pub fn read(row: &mut SourceRow) -> Option<Row> {
         _ => return None,
     };
     let settings = settings?;
+    let ack_silences = kind == "alertmanager" && row.section.bool("ack_silences").is_some_and(Spanned::into_inner);
+    let severities = if kind == "alertmanager" { severities(&mut row.section) } else { BTreeMap::new() };
     let (heartbeat, insecure) = match &settings {
         Settings::Alertmanager(s) => (s.heartbeat.is_some(), s.http.insecure),
         Settings::Prometheus(s) => (false, s.http.insecure),
@@ -95,7 +97,9 @@ pub fn read(row: &mut SourceRow) -> Option<Row> {
     // A scrape and a probe take their samples themselves, each poll.
     let scrape_interval = if matches!(kind, "scrape" | "probe") { common.every } else { common.scrape_interval };
     let (every, timeout, timeout_long) = (common.every, common.timeout, common.timeout_long);
-    let plan = SourcePlan { name: row.name.clone(), kind, every, timeout, timeout_long, ack_for, heartbeat, scrape_interval, insecure };
+    let name = row.name.clone();
+    let plan =
+        SourcePlan { name, kind, every, timeout, timeout_long, ack_for, ack_silences, severities, heartbeat, scrape_interval, insecure };
     Some(Row { plan, settings })
 }
 

@@ -118,6 +118,7 @@ impl Alertmanager {
                 Err(self.elsewhere(source))
             }
             Target::Journal => refuse("this acknowledgement is kept in the journal; nothing was sent here"),
+            Target::Group { .. } => refuse("an act on a group is sent leg by leg; nothing was sent here"),
         }
     }
 

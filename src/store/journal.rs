@@ -145,7 +145,7 @@ fn is_only_extended(journal: &Connection, entry: &Entry, version: u64) -> rusqli
     let is_extension = |what: &What| matches!(what, What::Asked { effect: Effect::Extend { .. } });
     let thread = after(journal, &entry.subject, 0)?;
     let asked: BTreeSet<_> = thread.iter().filter(|e| is_extension(&e.what)).map(|e| &e.act).collect();
-    let done = |e: &&Entry| matches!(&e.what, What::Ended { outcome: Outcome::Done { .. } }) && asked.contains(&e.act);
+    let done = |e: &&Entry| matches!(&e.what, What::Ended { outcome: Outcome::Done { .. }, .. }) && asked.contains(&e.act);
     let done: BTreeSet<_> = thread.iter().filter(done).map(|e| &e.act).collect();
     let mut later = thread.iter().filter(|e| e.version > version).peekable();
     Ok(later.peek().is_some() && !is_extension(&entry.what) && asked == done && later.all(|e| asked.contains(&e.act)))

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::{Grade, Incident, Origin, SloRow, Snapshot, State, Status, Text};
+use crate::domain::{Grade, Incident, SloRow, Snapshot, State, Status, Text};
 
 /// The worst thing now.
 #[derive(Clone, Debug)]
@@ -76,13 +76,13 @@ fn open(incident: &Incident) -> bool {
 }
 
 fn is_own(incident: &Incident, row: &SloRow) -> bool {
-    matches!(&incident.origin, Origin::Own { slo, .. } if *slo == row.id)
+    incident.burns(&row.id)
 }
 
 /// The incident an act on this row means: its own open one, else the worst of the same service; `None` if there is neither.
 pub fn incident_of(snapshot: &Snapshot, row: &SloRow) -> Option<Arc<Incident>> {
     let own = snapshot.incidents.iter().find(|i| open(i) && is_own(i, row));
-    let of_service = |i: &&Arc<Incident>| open(i) && i.service.as_ref() == Some(&row.service) && !matches!(i.origin, Origin::Own { .. });
+    let of_service = |i: &&Arc<Incident>| open(i) && i.service.as_ref() == Some(&row.service) && !i.is_own();
     own.or_else(|| snapshot.incidents.iter().find(of_service)).cloned()
 }
 

@@ -19,6 +19,8 @@ use super::{
 };
 use crate::domain::{Coverage, Incident, LabelMatcher, Labels, Op, Snapshot, SourceName, Target, Text, Untrusted, Window, coverage};
 
+/// The most values of a label that are written as a choice; a label that differs more than that is left out.
+const CHOICES: usize = 20;
 /// How long a silence lasts unless somebody says otherwise.
 const SPAN: Window = Window::hours(2);
 
@@ -54,7 +56,7 @@ impl Draft {
     /// A draft for these incidents: exactly the labels of one; of several what all share, and the values of those that differ as a choice.
     /// Says why if no Alertmanager knows any of them.
     pub fn of(incidents: &[Arc<Incident>]) -> Result<Self, String> {
-        let alerts: Vec<_> = incidents.iter().filter_map(|i| alert_of(i)).collect();
+        let alerts: Vec<_> = incidents.iter().flat_map(|i| i.parts()).filter_map(alert_of).collect();
         if alerts.is_empty() {
             return Err("no Alertmanager knows it: nothing to silence".to_owned());
         }
@@ -127,7 +129,7 @@ impl Draft {
 fn alert_of(incident: &Incident) -> Option<(SourceName, Labels)> {
     match incident.target() {
         Target::Alertmanager { source, labels } => Some((source, labels)),
-        Target::PagerDuty { .. } | Target::Silences { .. } | Target::Journal => None,
+        Target::PagerDuty { .. } | Target::Silences { .. } | Target::Journal | Target::Group { .. } => None,
     }
 }
 
@@ -139,7 +141,7 @@ fn shared(alerts: &[&Labels]) -> Vec<LabelMatcher> {
         values.entry(name).or_default().insert(value);
         *times.entry(name).or_default() += 1;
     }
-    let everywhere = values.into_iter().filter(|(name, _)| times.get(name) == Some(&alerts.len()));
+    let everywhere = values.into_iter().filter(|(name, values)| times.get(name) == Some(&alerts.len()) && values.len() <= CHOICES);
     let matcher = |(name, values): (&Untrusted, BTreeSet<&Untrusted>)| match values.iter().collect::<Vec<_>>().as_slice() {
         [only] => LabelMatcher { name: name.clone(), op: Op::Equal, value: (**only).clone() },
         several => {

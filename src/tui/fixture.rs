@@ -25,6 +25,7 @@ pub fn ago(minutes: i64) -> DateTime<Utc> {
 
 /// Settings as in the mockups.
 pub fn settings() -> Settings {
+    let keeping = crate::domain::Keeping { ack_for: std::time::Duration::from_mins(15), ack_silences: false, heartbeat: false };
     Settings {
         name: Text::clean("acme-prod"),
         time_zone: chrono_tz::Europe::Berlin,
@@ -38,7 +39,7 @@ pub fn settings() -> Settings {
         links: true,
         people: ["maya", "tom"].map(person).into(),
         services: [service("checkout")].into(),
-        ack_for: vec![(SourceName::new("am"), std::time::Duration::from_mins(15))],
+        silencing: [(SourceName::new("am"), keeping)].into_iter().collect(),
     }
 }
 
@@ -49,7 +50,10 @@ fn person(name: &str) -> Person {
 
 fn service(name: &str) -> (Text, Service) {
     let rotation = Some(Text::clean("payments"));
-    (Text::clean(name), Service { name: Text::clean(name), owner: Some(Text::clean("payments-team")), tier: Some(1), rotation })
+    (
+        Text::clean(name),
+        Service { name: Text::clean(name), owner: Some(Text::clean("payments-team")), tier: Some(1), rotation, aliases: Vec::new() },
+    )
 }
 
 fn definition(name: &str) -> Arc<Definition> {
@@ -187,6 +191,8 @@ fn ack(by: &str, minutes: i64, left: i64, target: Target) -> Ack {
         silence: Some("3f2a9c1e-77aa-4f5e-8c55-0d6b8f0e1a11".into()),
         occurrence: None,
         target,
+        legs: Vec::new(),
+        subject: None,
     }
 }
 
@@ -226,6 +232,8 @@ pub fn alert(id: &str, severity: Severity, service: &str, title: &str, minutes: 
         version: 3,
         origin: Origin::Alertmanager { source: "am".into(), starts_at: ago(minutes) },
         stale: false,
+        members: Vec::new(),
+        keys: Vec::new(),
     }
 }
 
@@ -285,7 +293,7 @@ pub fn asked(id: u64, minutes: i64, who: &str, incident: &Incident) -> Entry {
 
 /// The end of the act that `asked` began.
 pub fn ended(asked: &Entry, outcome: Outcome) -> Entry {
-    Entry { id: asked.id + 1, what: What::Ended { outcome }, ..asked.clone() }
+    Entry { id: asked.id + 1, what: What::Ended { outcome, legs: Vec::new() }, ..asked.clone() }
 }
 
 /// A source that answered lately.
@@ -454,7 +462,7 @@ pub fn held() -> Snapshot {
 pub fn paged() -> Snapshot {
     let mut snapshot = burning();
     let source = SourceName::new("pd");
-    let origin = Origin::PagerDuty { source: source.clone(), incident: "Q2KJ7V".into(), created_at: ago(14) };
+    let origin = Origin::PagerDuty { source: source.clone(), incident: "Q2KJ7V".into(), created_at: ago(14), key: None };
     let title = "checkout answers with errors";
     let mut incident = Incident { origin, sources: vec![source.clone()], ..alert("pd:Q2KJ7V", Severity::P1, "checkout", title, 14) };
     incident.annotations = Labels::default();
@@ -491,6 +499,7 @@ fn note(incident: &Incident, text: &str) -> Effect {
 fn kept(title: &str) -> PagedIncident {
     PagedIncident {
         id: "Q2KJ7V".into(),
+        number: Some(4711),
         title: Text::clean(title),
         severity: Severity::P1,
         service: Some(Text::clean("checkout")),

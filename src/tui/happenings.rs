@@ -112,8 +112,8 @@ fn of_entry(entry: &Entry) -> Option<Happening> {
         }
         What::Asked { effect: Effect::HandoffNote { note, .. } } => ("handoff", Role::Text, format!("{who:#} on {title}: “{note}”")),
         What::Asked { effect: Effect::HandoffRead { .. } } => ("read", Role::Text, format!("{who:#} read the note of {title}")),
-        What::Ended { outcome: Outcome::Failed { why, .. } } => ("failed", Role::Critical, format!("{title}: {why}")),
-        What::Ended { outcome: Outcome::Unknown { why } } => ("unknown", Role::Unknown, format!("{title}: {why}")),
+        What::Ended { outcome: Outcome::Failed { why, .. }, .. } => ("failed", Role::Critical, format!("{title}: {why}")),
+        What::Ended { outcome: Outcome::Unknown { why }, .. } => ("unknown", Role::Unknown, format!("{title}: {why}")),
         What::Drilled { drill } => ("drill", Role::Text, format!("{who:#} rehearsed {title}: {}", drill.ended.word())),
         What::Run { event: RunEvent::Begun(_) } => ("run", Role::Text, format!("{who:#} began {title}")),
         What::Run { event: RunEvent::Started(started) } => ("step", Role::Text, format!("{who:#} runs `{}` of {title}", started.step)),
@@ -134,7 +134,7 @@ fn of_entry(entry: &Entry) -> Option<Happening> {
         What::Run { event: RunEvent::Aborted { reason } } => ("abort", Role::Warning, format!("{who:#} ended {title}: “{reason}”")),
         What::Run { event: RunEvent::Up { .. } }
         | What::Asked { effect: Effect::Extend { .. } }
-        | What::Ended { outcome: Outcome::Done { .. } } => return None,
+        | What::Ended { outcome: Outcome::Done { .. }, .. } => return None,
     };
     Some(Happening { at: entry.at, word, role, text })
 }

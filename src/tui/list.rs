@@ -60,6 +60,13 @@ impl<K: Clone + PartialEq> List<K> {
         self.order.iter().map(|i| *i as usize).enumerate().skip(self.top).take(self.rows)
     }
 
+    /// The selected row goes by another name now, if `name` tells one.
+    pub fn follow(&mut self, name: impl Fn(&K) -> Option<K>) {
+        if let Some(new) = self.selected.as_ref().and_then(name) {
+            self.selected = Some(new);
+        }
+    }
+
     /// Take a new order after a refresh. The selected row keeps its place in the list, and with it on the screen: the others are
     /// ordered around it.
     pub fn refresh<'k>(&mut self, mut order: Vec<u32>, key: impl Fn(u32) -> Option<&'k K>)

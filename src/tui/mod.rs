@@ -9,11 +9,11 @@
 //! [`app`](self) holds the loop; `terminal` takes the terminal and always gives it back; `view` is a pure function of the state
 //! and the time.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
 use chrono_tz::Tz;
 
-use crate::domain::{Person, Request, Service, Snapshot, SourceName, Text};
+use crate::domain::{Person, Request, Service, Silencing, Snapshot, Text};
 
 mod action;
 mod answers;
@@ -97,8 +97,8 @@ pub struct Settings {
     pub people: Vec<Person>,
     /// What is said of services: owner, tier, rotation.
     pub services: BTreeMap<Text, Service>,
-    /// How long a silence made for an acknowledgement lasts, by source; said in the prompt.
-    pub ack_for: Vec<(SourceName, Duration)>,
+    /// How acknowledgements are kept in Alertmanagers; said in the prompt.
+    pub silencing: Silencing,
 }
 
 /// How the screen ended.

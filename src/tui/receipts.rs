@@ -115,7 +115,7 @@ impl Receipts {
                 mine.act = Some(Sent { act: entry.act.clone(), until, place });
                 None
             }
-            What::Ended { outcome } => {
+            What::Ended { outcome, .. } => {
                 let place = self.awaited.iter().position(|a| a.act.as_ref().is_some_and(|sent| sent.act == entry.act))?;
                 let awaited = self.awaited.get(place)?;
                 let sent = awaited.act.as_ref()?;

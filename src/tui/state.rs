@@ -470,6 +470,7 @@ impl Ui {
         self.open = answers::open_counts(&self.snapshot);
         self.board = board(&self.snapshot);
         self.follow_detail();
+        self.follow_names();
         self.refresh_lists();
         self.forget_marks();
         self.take_toasts(now);
@@ -506,8 +507,10 @@ impl Ui {
     fn notice_pages(&mut self, next: &Snapshot, now: DateTime<Utc>) {
         self.fresh.retain(|_, until| *until > now);
         if self.begun {
-            let known: HashSet<&IncidentId> = self.snapshot.incidents.iter().map(|old| &old.id).collect();
-            for new in next.incidents.iter().filter(|i| i.severity <= Severity::P2 && !known.contains(&i.id)) {
+            // One that has grown, or goes by another name now, is not new.
+            let known: HashSet<&IncidentId> = self.snapshot.incidents.iter().flat_map(|old| old.names()).collect();
+            let is_new = |i: &&Arc<Incident>| i.severity <= Severity::P2 && !i.names().any(|name| known.contains(name));
+            for new in next.incidents.iter().filter(is_new) {
                 let on = if let Origin::Own { slo, .. } = &new.origin { Some(Fresh::Slo(slo.clone())) } else { None };
                 let both = [Some(Fresh::Incident(new.id.clone())), on];
                 self.fresh.extend(both.into_iter().flatten().map(|fresh| (fresh, now + TimeDelta::seconds(3))));
@@ -520,7 +523,7 @@ impl Ui {
         let Some(detail) = &mut self.detail else { return };
         let newer = match &detail.subject {
             Subject::Slo(row) => self.snapshot.slos.iter().find(|r| r.id == row.id).cloned().map(Subject::Slo),
-            Subject::Incident(i) => self.snapshot.incidents.iter().find(|n| n.id == i.id).cloned().map(Subject::Incident),
+            Subject::Incident(i) => self.snapshot.incident(&i.id).cloned().map(Subject::Incident),
             Subject::Source(name) => Some(Subject::Source(name.clone())),
             Subject::Hold(hold) => self.board.iter().find(|h| h.key == hold.key).cloned().map(|h| Subject::Hold(Box::new(h))),
             Subject::Queue(row) => self.snapshot.queue(&row.id).cloned().map(Subject::Queue),
@@ -529,6 +532,16 @@ impl Ui {
         if let Some(newer) = newer {
             detail.subject = newer;
         }
+    }
+
+    /// An incident that is part of another one now goes by that one's name.
+    fn follow_names(&mut self) {
+        let snapshot = self.snapshot.clone();
+        let name = |id: &IncidentId| snapshot.incident(id).map(|i| i.id.clone());
+        self.incidents.follow(name);
+        let renamed = |id: &IncidentId| name(id).unwrap_or_else(|| id.clone());
+        self.marked = self.marked.iter().map(renamed).collect();
+        self.drawn.incident = self.drawn.incident.as_ref().map(renamed);
     }
 
     fn take_toasts(&mut self, now: DateTime<Utc>) {

@@ -502,7 +502,7 @@ fn accept(ui: &mut Ui, wish: Wish, now: DateTime<Utc>) -> Vec<Request> {
 }
 
 pub(super) fn still_open(ui: &Ui, incident: &Arc<Incident>) -> bool {
-    ui.snapshot.incidents.iter().any(|i| i.id == incident.id && i.status != Status::Resolved)
+    ui.snapshot.incident(&incident.id).is_some_and(|i| i.status != Status::Resolved)
 }
 
 /// Change what is typed.

@@ -18,7 +18,7 @@ use super::support::{asked, at, child, in_child, store};
 const INCIDENT: &str = "checkout/availability:page";
 
 fn ended(act: &str, outcome: Outcome) -> Entry {
-    Entry { what: What::Ended { outcome }, ..asked(act, "ana", INCIDENT) }
+    Entry { what: What::Ended { outcome, legs: Vec::new() }, ..asked(act, "ana", INCIDENT) }
 }
 
 #[test]

@@ -60,6 +60,7 @@ fn setup(file: &Path, clock: Clock) -> Setup {
     let sources: Vec<Arc<dyn Source>> = loaded.sources.iter().map(|row| row.source(&loaded.config.definitions).unwrap()).collect();
     let config = loaded.config;
     let plan = Plan {
+        groups: Vec::new(),
         name: config.cockpit.name.clone(),
         time_zone: config.cockpit.time_zone,
         sources: loaded.sources.iter().map(|row| row.plan.clone()).collect(),

@@ -1,15 +1,17 @@
 //! Open incidents out of what Alertmanagers say, our own episodes, and the journal's threads.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::covers::{Aliases, Covers};
 use crate::domain::{
     ACK_PREFIX, Ack, Actor, Alerts, Delivery, Episode, FaultClass, FiringAlert, Freshness, Grade, Incident, IncidentId, Labels, Link,
-    Origin, Plan, Severity, Silence, SloId, SloRow, Snapshot, SourceName, SourceRow, Status, Target, Text, Thread, Untrusted, spoken,
+    Origin, Plan, Severity, Silence, SloId, SloRow, Snapshot, SourceName, SourceRow, Status, Target, Text, Untrusted, grouped, order,
+    spoken,
 };
 
 /// How long after an acknowledgement was delivered its silence may be missing from what the Alertmanager lists.
@@ -17,23 +19,43 @@ const SILENCE_GRACE: TimeDelta = TimeDelta::seconds(30);
 
 /// All open incidents, worst first.
 pub fn incidents(snapshot: &Snapshot, plan: &Plan, now: DateTime<Utc>) -> Vec<Arc<Incident>> {
-    let mut all: Vec<Arc<Incident>> = Vec::new();
+    let covers = Covers::new(snapshot, now);
+    let aliases = Aliases::new(plan);
+    let mut flat: Vec<Incident> = Vec::new();
     for (source, alerts) in &snapshot.alerts {
-        let stale = snapshot.source(source).is_none_or(|s| !confirms(s, plan, now));
-        let silences: HashMap<&str, &Silence> = alerts.silences.iter().map(|s| (s.id.as_str(), s)).collect();
-        all.extend(alerts.alerts.iter().map(|a| Arc::new(of_alert(snapshot, source, alerts, &silences, a, stale, now))));
+        let kept = Kept {
+            source,
+            alerts,
+            severities: plan.source(source).map(|s| &s.severities),
+            silences: alerts.silences.iter().map(|s| (s.id.as_str(), s)).collect(),
+            stale: snapshot.source(source).is_none_or(|s| !confirms(s, plan, now)),
+            answered: snapshot.source(source).and_then(|s| s.last_success),
+        };
+        flat.extend(alerts.alerts.iter().map(|a| of_alert(snapshot, &kept, &covers, a, now)));
     }
-    all.extend(super::paged::incidents(snapshot, plan, now));
+    flat.extend(super::paged::incidents(snapshot, plan, &covers, now));
+    aliases.resolve(&mut flat);
     let rows = rows_of(snapshot);
     let paging = |e: &Episode| snapshot.episodes.get(&(e.slo.clone(), Grade::Page)).is_some_and(|p| p.ended_at.is_none());
     let open = snapshot.episodes.values().filter(|e| e.ended_at.is_none());
     // While an SLO pages, its ticket is the same trouble.
-    let own =
-        open.filter(|e| e.grade == Grade::Page || !paging(e)).filter_map(|e| Some(of_episode(snapshot, plan, rows.get(&e.slo)?, e, now)));
-    all.extend(own.map(Arc::new));
-    all.extend(super::queues::incidents(snapshot, plan, now).into_iter().map(Arc::new));
-    all.sort_by(|a, b| key(a).cmp(&key(b)));
+    let own = open.filter(|e| e.grade == Grade::Page || !paging(e));
+    flat.extend(own.filter_map(|e| Some(of_episode(snapshot, plan, rows.get(&e.slo)?, &covers, e, now))));
+    flat.extend(super::queues::incidents(snapshot, plan, &covers, now));
+    let version = |id: &IncidentId| snapshot.threads.get(id).map_or(0, |t| t.version);
+    let mut all = grouped(flat, plan, version);
+    all.sort_by(|a, b| order(a).cmp(&order(b)));
     all
+}
+
+/// What an Alertmanager said last, ready to be looked through.
+struct Kept<'a> {
+    source: &'a SourceName,
+    alerts: &'a Alerts,
+    severities: Option<&'a BTreeMap<String, Severity>>,
+    silences: HashMap<&'a str, &'a Silence>,
+    stale: bool,
+    answered: Option<DateTime<Utc>>,
 }
 
 /// Whether a source has said lately what fires. One whose heartbeat is missing has: it may not know of every alert, but it has those.
@@ -52,20 +74,8 @@ fn rows_of(snapshot: &Snapshot) -> HashMap<&SloId, &SloRow> {
     snapshot.slos.iter().filter(|r| open.contains(&r.id)).map(|r| (&r.id, &**r)).collect()
 }
 
-/// Held back last; then what nobody has; then by severity, the longest first.
-fn key(i: &Incident) -> (bool, bool, Severity, Option<DateTime<Utc>>, &IncidentId) {
-    (i.silenced || i.inhibited, i.status != Status::Triggered, i.severity, i.since, &i.id)
-}
-
-fn of_alert(
-    snapshot: &Snapshot,
-    source: &SourceName,
-    alerts: &Alerts,
-    silences: &HashMap<&str, &Silence>,
-    alert: &FiringAlert,
-    stale: bool,
-    now: DateTime<Utc>,
-) -> Incident {
+fn of_alert(snapshot: &Snapshot, kept: &Kept<'_>, covers: &Covers<'_>, alert: &FiringAlert, now: DateTime<Utc>) -> Incident {
+    let Kept { source, silences, .. } = kept;
     let id = IncidentId::new(&format!("{source}:{}", alert.fingerprint));
     let thread = snapshot.threads.get(&id);
     let (acks, others): (Vec<&Silence>, Vec<&Silence>) = alert
@@ -74,13 +84,12 @@ fn of_alert(
         .filter_map(|s| silences.get(s.as_str()).copied())
         .partition(|s| s.comment.as_str().starts_with(ACK_PREFIX));
     let unlisted = alert.silenced_by.len() > acks.len() + others.len();
-    let answered = snapshot.source(source).and_then(|s| s.last_success);
-    let held = thread.and_then(|t| ours(t, alert.starts_at, now)).filter(|ack| {
-        let delivered = thread.and_then(|t| t.delivered_at).unwrap_or(ack.at);
-        answered.is_none_or(|at| at < delivered + SILENCE_GRACE) || carried(ack, alerts)
-    });
     let listed = |ack: &Ack| ack.silence.as_ref().and_then(|id| silences.get(id.as_str()));
-    let ack = held.map(|mut ack| {
+    let held = covers.of_alert(&id, thread, source, alert).find(|(ack, delivered)| {
+        let young = kept.answered.is_none_or(|at| at < delivered.unwrap_or(ack.at) + SILENCE_GRACE);
+        stands(ack, now) && (young || carried(ack, kept.alerts))
+    });
+    let ack = held.map(|(mut ack, _)| {
         ack.until = listed(&ack).map(|s| s.ends_at).or(ack.until);
         ack
     });
@@ -88,23 +97,32 @@ fn of_alert(
     let name = alert.labels.get("alertname").map(Untrusted::text).unwrap_or_default();
     Incident {
         title: title(alert, &name),
-        severity: Severity::from_label(alert.labels.get("severity").map(Untrusted::raw)),
+        severity: severity(kept.severities, alert),
         service: crate::domain::service_of_labels(&alert.labels),
         status: if ack.is_some() { Status::Acknowledged } else { Status::Triggered },
         since: Some(alert.starts_at),
         labels: alert.labels.clone(),
         annotations: alert.annotations.clone(),
         links: links(alert),
-        sources: vec![source.clone()],
+        sources: vec![(*source).clone()],
         silenced: !others.is_empty() || unlisted,
         inhibited: !alert.inhibited_by.is_empty(),
-        lapsed: if ack.is_none() { thread.and_then(|t| lapsed(t, alert.starts_at, now)) } else { None },
+        lapsed: if ack.is_none() { covers.of_alert(&id, thread, source, alert).find_map(|(ack, _)| lapsed(&ack, now)) } else { None },
         ack,
         version: thread.map_or(0, |t| t.version),
-        origin: Origin::Alertmanager { source: source.clone(), starts_at: alert.starts_at },
-        stale,
+        origin: Origin::Alertmanager { source: (*source).clone(), starts_at: alert.starts_at },
+        stale: kept.stale,
+        members: Vec::new(),
+        keys: Vec::new(),
         id,
     }
+}
+
+/// What the row's own table says of the label, else what that usually means.
+fn severity(own: Option<&BTreeMap<String, Severity>>, alert: &FiringAlert) -> Severity {
+    let label = alert.labels.get("severity").map(Untrusted::raw);
+    let table = own.filter(|table| !table.is_empty()).and_then(|table| table.get(&label.unwrap_or_default().to_lowercase()).copied());
+    table.unwrap_or_else(|| Severity::from_label(label))
 }
 
 /// The alert's name and what its summary adds.
@@ -123,18 +141,16 @@ fn links(alert: &FiringAlert) -> Vec<Link> {
     annotated.chain(alert.generator.clone()).collect()
 }
 
-/// The journal's acknowledgement, if it is for this occurrence and has not lapsed.
-pub(super) fn ours(thread: &Thread, occurrence: DateTime<Utc>, now: DateTime<Utc>) -> Option<Ack> {
-    let ack = thread.ack.as_ref().filter(|a| a.occurrence == Some(occurrence))?;
-    let refused = ack.delivery == Delivery::Failed;
-    (refused || end(ack).is_none_or(|end| now < end)).then(|| ack.clone())
+/// Whether an acknowledgement of the journal has not ended of itself.
+pub(super) fn stands(ack: &Ack, now: DateTime<Utc>) -> bool {
+    ack.delivery == Delivery::Failed || end(ack).is_none_or(|end| now < end)
 }
 
 /// When an acknowledgement ends of itself.
 fn end(ack: &Ack) -> Option<DateTime<Utc>> {
     match ack.target {
         Target::Alertmanager { .. } if ack.delivery == Delivery::Done => ack.until,
-        Target::Alertmanager { .. } | Target::PagerDuty { .. } | Target::Silences { .. } | Target::Journal => ack.lapses,
+        _ => ack.lapses,
     }
 }
 
@@ -144,8 +160,7 @@ fn carried(ack: &Ack, alerts: &Alerts) -> bool {
     alerts.silences.iter().any(|s| s.id == silence)
 }
 
-pub(super) fn lapsed(thread: &Thread, occurrence: DateTime<Utc>, now: DateTime<Utc>) -> Option<(Actor, DateTime<Utc>)> {
-    let ack = thread.ack.as_ref().filter(|a| a.occurrence == Some(occurrence))?;
+pub(super) fn lapsed(ack: &Ack, now: DateTime<Utc>) -> Option<(Actor, DateTime<Utc>)> {
     let end = end(ack)?;
     Some((ack.by.clone(), end.min(now)))
 }
@@ -164,6 +179,8 @@ fn theirs(silence: &Silence, source: &SourceName, labels: &Labels) -> Ack {
         silence: Some(silence.id.clone()),
         occurrence: None,
         target: Target::Alertmanager { source: source.clone(), labels: labels.clone() },
+        legs: Vec::new(),
+        subject: None,
     }
 }
 
@@ -191,10 +208,11 @@ fn labels_of(row: &SloRow, grade: Grade) -> Labels {
     own.into_iter().chain(by).collect()
 }
 
-fn of_episode(snapshot: &Snapshot, plan: &Plan, row: &SloRow, episode: &Episode, now: DateTime<Utc>) -> Incident {
+fn of_episode(snapshot: &Snapshot, plan: &Plan, row: &SloRow, covers: &Covers<'_>, episode: &Episode, now: DateTime<Utc>) -> Incident {
     let id = id_of(episode);
     let thread = snapshot.threads.get(&id);
-    let ack = thread.and_then(|t| ours(t, episode.seen_at, now));
+    let acks: Vec<Ack> = covers.of(&id, thread, episode.seen_at).map(|(ack, _)| ack).collect();
+    let ack = acks.iter().find(|ack| stands(ack, now)).cloned();
     let stale = plan.source(&row.definition.source).is_none()
         || row.state >= crate::domain::State::Unknown && row.firing().is_none()
         || matches!(row.state, crate::domain::State::Stale | crate::domain::State::NoData);
@@ -210,11 +228,13 @@ fn of_episode(snapshot: &Snapshot, plan: &Plan, row: &SloRow, episode: &Episode,
         sources: vec![row.definition.source.clone()],
         silenced: false,
         inhibited: false,
-        lapsed: if ack.is_none() { thread.and_then(|t| lapsed(t, episode.seen_at, now)) } else { None },
+        lapsed: if ack.is_none() { acks.first().and_then(|ack| lapsed(ack, now)) } else { None },
         ack,
         version: thread.map_or(0, |t| t.version),
         origin: Origin::Own { slo: episode.slo.clone(), grade: episode.grade, seen_at: episode.seen_at },
         stale,
+        members: Vec::new(),
+        keys: Vec::new(),
         id,
     }
 }

@@ -1,9 +1,8 @@
 //! Incidents of services that page people. Their book says who has what; the journal adds the words and acts of ours.
 
-use std::sync::Arc;
-
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::covers::Covers;
 use crate::domain::{
     Ack, Actor, Delivery, Freshness, Holder, Incident, IncidentId, Labels, Origin, PagedIncident, Plan, Snapshot, SourceName, Status,
     Target, Thread, person_of,
@@ -13,17 +12,25 @@ use crate::domain::{
 const GRACE: TimeDelta = TimeDelta::seconds(30);
 
 /// Every open incident of every such source.
-pub fn incidents(snapshot: &Snapshot, plan: &Plan, now: DateTime<Utc>) -> Vec<Arc<Incident>> {
+pub fn incidents(snapshot: &Snapshot, plan: &Plan, covers: &Covers<'_>, now: DateTime<Utc>) -> Vec<Incident> {
     let all = snapshot.paged.iter().flat_map(|(source, list)| list.iter().map(move |paged| (source, paged)));
-    all.map(|(source, paged)| Arc::new(incident(snapshot, plan, source, paged, now))).collect()
+    all.map(|(source, paged)| incident(snapshot, plan, source, covers, paged, now)).collect()
 }
 
-fn incident(snapshot: &Snapshot, plan: &Plan, source: &SourceName, paged: &PagedIncident, now: DateTime<Utc>) -> Incident {
+fn incident(
+    snapshot: &Snapshot,
+    plan: &Plan,
+    source: &SourceName,
+    covers: &Covers<'_>,
+    paged: &PagedIncident,
+    now: DateTime<Utc>,
+) -> Incident {
     let id = IncidentId::new(&format!("{source}:{}", paged.id));
     let thread = snapshot.threads.get(&id);
     let read = snapshot.source(source).and_then(|s| s.last_success);
-    let ours = thread.and_then(|t| t.ack.as_ref()).filter(|a| a.occurrence == Some(paged.created_at));
-    let old = |ack: &Ack| read.is_some_and(|at| at >= thread.and_then(|t| t.delivered_at).unwrap_or(ack.at) + GRACE);
+    let (ours, delivered) = covers.of(&id, thread, paged.created_at).next().unzip();
+    let (ours, delivered) = (ours.as_ref(), delivered.flatten());
+    let old = |ack: &Ack| read.is_some_and(|at| at >= delivered.unwrap_or(ack.at) + GRACE);
     let ack = standing(plan, source, paged, ours, old);
     Incident {
         title: paged.title.clone(),
@@ -40,7 +47,14 @@ fn incident(snapshot: &Snapshot, plan: &Plan, source: &SourceName, paged: &Paged
         lapsed: if ack.is_none() { ours.map(|ack| (ack.by.clone(), paged.changed_at.unwrap_or(now))) } else { None },
         ack,
         version: thread.map_or(0, |t: &Thread| t.version),
-        origin: Origin::PagerDuty { source: source.clone(), incident: paged.id.clone(), created_at: paged.created_at },
+        origin: Origin::PagerDuty {
+            source: source.clone(),
+            incident: paged.id.clone(),
+            created_at: paged.created_at,
+            key: paged.key.clone(),
+        },
+        members: Vec::new(),
+        keys: Vec::new(),
         stale: snapshot.source(source).is_none_or(|s| s.state != Freshness::Fresh),
         id,
     }
@@ -86,6 +100,8 @@ fn theirs(plan: &Plan, source: &SourceName, paged: &PagedIncident, holder: &Hold
         silence: None,
         occurrence: Some(paged.created_at),
         target: Target::PagerDuty { source: source.clone(), incident: paged.id.clone() },
+        legs: Vec::new(),
+        subject: None,
     }
 }
 

@@ -7,9 +7,10 @@ use std::{collections::HashMap, sync::Arc};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::covers::Covers;
 use crate::domain::{
-    Episode, Grade, Incident, Labels, Origin, Plan, QueueMemory, QueueRow, QueueSample, QueueState, Severity, Snapshot, SourceName, Status,
-    Text, Verdict, worst_first,
+    Ack, Episode, Grade, Incident, Labels, Origin, Plan, QueueMemory, QueueRow, QueueSample, QueueState, Severity, Snapshot, SourceName,
+    Status, Text, Verdict, worst_first,
 };
 
 /// What one poll saw of all queues of `source`.
@@ -93,15 +94,20 @@ fn over(next: &mut Snapshot, row: &QueueRow, at: DateTime<Utc>) {
 }
 
 /// The open incidents of queues that are stalled.
-pub fn incidents(snapshot: &Snapshot, plan: &Plan, now: DateTime<Utc>) -> Vec<Incident> {
+pub fn incidents(snapshot: &Snapshot, plan: &Plan, covers: &Covers<'_>, now: DateTime<Utc>) -> Vec<Incident> {
     let stalled = snapshot.queues.iter().filter(|row| row.verdict.stall.is_some());
-    stalled.filter_map(|row| Some(incident(snapshot, plan, row, snapshot.episodes.get(&(row.id.episode(), Grade::Page))?, now))).collect()
+    let of_row = |row: &Arc<QueueRow>| {
+        let episode = snapshot.episodes.get(&(row.id.episode(), Grade::Page))?;
+        Some(incident(snapshot, plan, row, covers, episode, now))
+    };
+    stalled.filter_map(of_row).collect()
 }
 
-fn incident(snapshot: &Snapshot, plan: &Plan, row: &QueueRow, episode: &Episode, now: DateTime<Utc>) -> Incident {
+fn incident(snapshot: &Snapshot, plan: &Plan, row: &QueueRow, covers: &Covers<'_>, episode: &Episode, now: DateTime<Utc>) -> Incident {
     let id = super::incidents::id_of(episode);
     let thread = snapshot.threads.get(&id);
-    let ack = thread.and_then(|t| super::incidents::ours(t, episode.seen_at, now));
+    let acks: Vec<Ack> = covers.of(&id, thread, episode.seen_at).map(|(ack, _)| ack).collect();
+    let ack = acks.iter().find(|ack| super::incidents::stands(ack, now)).cloned();
     let labels = [("queue", row.name().as_str()), ("source", row.source.as_str())];
     Incident {
         title: Text::from(format!("{}: queue stalled", row.name())),
@@ -115,9 +121,11 @@ fn incident(snapshot: &Snapshot, plan: &Plan, row: &QueueRow, episode: &Episode,
         sources: vec![row.source.clone()],
         silenced: false,
         inhibited: false,
-        lapsed: if ack.is_none() { thread.and_then(|t| super::incidents::lapsed(t, episode.seen_at, now)) } else { None },
+        lapsed: if ack.is_none() { acks.first().and_then(|ack| super::incidents::lapsed(ack, now)) } else { None },
         ack,
         version: thread.map_or(0, |t| t.version),
+        members: Vec::new(),
+        keys: Vec::new(),
         origin: Origin::Queue { queue: row.id.clone(), seen_at: episode.seen_at },
         stale: row.state == QueueState::Stale || plan.source(&row.source).is_none(),
         id,

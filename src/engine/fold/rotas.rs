@@ -139,7 +139,8 @@ fn forget(next: &mut Snapshot, since: DateTime<Utc>) {
 
 /// Incidents that are open: the first look at each of them may be news.
 fn see_incidents(next: &mut Snapshot) {
-    let news: Vec<_> = next.incidents.iter().filter_map(|i| Call::of_incident(i)).filter(|call| !next.calls.knows(call)).collect();
+    let news: Vec<_> =
+        next.incidents.iter().flat_map(|i| i.parts()).filter_map(Call::of_incident).filter(|call| !next.calls.knows(call)).collect();
     for call in news {
         called(next, Some(call));
     }

@@ -272,7 +272,7 @@ fn an_acknowledgement_is_told_from_a_silence_and_ends_with_its_occurrence() {
     };
     let asked = fold(&firing, &plan, Event::Journal(vec![entry(1, What::Asked { effect })]), at(10.0));
     assert_eq!(asked.incidents[0].ack.as_ref().map(|a| a.delivery), Some(crate::domain::Delivery::Pending));
-    let done = What::Ended { outcome: Outcome::Done { receipt: Some("s9".into()) } };
+    let done = What::Ended { outcome: Outcome::Done { receipt: Some("s9".into()) }, legs: Vec::new() };
     let held = fold(&asked, &plan, Event::Journal(vec![entry(2, done)]), at(11.0));
     assert_eq!(held.incidents[0].status, Status::Acknowledged);
     assert!(matches!(held.incidents[0].ack.as_ref().unwrap().target, Target::Alertmanager { .. }));

@@ -175,7 +175,7 @@ async fn a_read_only_cockpit_and_a_cleared_incident_refuse() {
     assert!(matches!(rig.acting.decide(&cleared, &act, &"a1".into(), at(30)), Err(Refusal::NotOpen(_))));
     Arc::make_mut(&mut rig.acting.plan).read_only = true;
     assert!(matches!(rig.acting.decide(&rig.snapshot, &act, &"a1".into(), at(30)), Err(Refusal::ReadOnly)));
-    assert!(matches!(unacknowledge(&rig.snapshot.incidents[0]), Err(Refusal::NotHeld(_))));
+    assert!(matches!(groups::unacknowledge(&rig.snapshot, &rig.snapshot.incidents[0]), Err(Refusal::NotHeld(_))));
 }
 
 #[tokio::test]
@@ -288,7 +288,7 @@ async fn a_silence_is_journalled_under_what_it_asks_for_and_made_once() {
     assert!(
         matches!(&asked.what, What::Asked { effect: Effect::Silence { until, comment, .. } } if *until == at(7_220) && comment.as_str() == "known")
     );
-    assert!(matches!(&ended.what, What::Ended { outcome: Outcome::Done { receipt: Some(id) } } if id == "s1"));
+    assert!(matches!(&ended.what, What::Ended { outcome: Outcome::Done { receipt: Some(id) }, .. } if id == "s1"));
 }
 
 #[tokio::test]

@@ -117,6 +117,7 @@ impl Reference {
 pub struct WireIncident {
     #[serde(deserialize_with = "or_default")]
     pub id: String,
+    incident_number: Option<u64>,
     #[serde(deserialize_with = "or_default")]
     title: String,
     #[serde(deserialize_with = "or_default")]
@@ -216,6 +217,7 @@ impl WireIncident {
         };
         let title = [&self.title, &self.summary].into_iter().find(|t| !t.is_empty());
         Some(PagedIncident {
+            number: self.incident_number,
             title: Text::clean(title.map_or("an incident without a title", String::as_str)),
             severity: severity(severities, self.priority.as_ref(), &self.urgency),
             service: self.service.as_ref().map(Reference::called),

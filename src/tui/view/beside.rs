@@ -8,7 +8,7 @@ use super::{
     incident_detail::VALUES,
     slos,
 };
-use crate::domain::{Incident, OnCallEntry, SloRow, State, Window, on_call_for, person_of};
+use crate::domain::{Held, Incident, OnCallEntry, Place, Seat, Service, SloRow, State, Window, on_call_for, person_of};
 
 /// Columns of the burns, and of the sparkline.
 const BURNS: [u16; 3] = [24, 31, 38];
@@ -78,12 +78,22 @@ fn on_call(canvas: &mut Canvas<'_>, y: u16, incident: &Incident, view: View<'_>)
         return y + 1;
     }
     let mut y = y;
-    let words: Vec<_> = turns.iter().map(|entry| turn(entry, view)).collect();
+    let mut words: Vec<_> = turns.iter().map(|entry| turn(entry, view)).collect();
+    words.extend(mentors(service, view));
     for line in wrap(&words.join(", "), w).iter().take(3) {
         canvas.text(VALUES, y, w, Role::Text, line);
         y += 1;
     }
     y
+}
+
+/// Who rides along and is called by nobody: `mentor ines`.
+fn mentors(service: Option<&Service>, view: View<'_>) -> Vec<String> {
+    let Some(rota) = service.and_then(|s| s.rotation.as_ref()).and_then(|name| view.snapshot.rota(name)) else { return Vec::new() };
+    match rota.held(Place::Seat(Seat::Mentor), view.now) {
+        Held::By(shifts) => shifts.iter().map(|shift| format!("mentor {}", shift.who)).collect(),
+        Held::Nobody(_) | Held::Unknown => Vec::new(),
+    }
 }
 
 /// `maya (19:02 there) until 18:00`, `secondary jon`

@@ -15,7 +15,9 @@ use super::{
         state::Taking,
         theme::Role,
     },
+    View,
     canvas::{Canvas, wrap},
+    several,
 };
 use crate::domain::{Coverage, Hold, Target, shown_matchers};
 
@@ -28,9 +30,9 @@ pub fn is_list(listed: &Deeds) -> bool {
 }
 
 /// Draw the list; returns how many of its lines lie below the pane.
-pub fn draw(canvas: &mut Canvas<'_>, listed: &Deeds) -> u16 {
+pub fn draw(canvas: &mut Canvas<'_>, listed: &Deeds, view: View<'_>) -> u16 {
     let (w, h) = (canvas.width(), canvas.height());
-    let lines = lines(listed, w.saturating_sub(8));
+    let lines = lines(listed, w.saturating_sub(8), view);
     let rows = h.saturating_sub(1);
     let total = u16::try_from(lines.len()).unwrap_or(u16::MAX);
     let below = total.saturating_sub(listed.scroll).saturating_sub(rows);
@@ -60,7 +62,7 @@ enum Row {
     More(Role, String),
 }
 
-fn lines(listed: &Deeds, width: u16) -> Vec<Row> {
+fn lines(listed: &Deeds, width: u16, view: View<'_>) -> Vec<Row> {
     let mut rows = Vec::new();
     for line in &listed.lines {
         let (mark, role) = match (&line.deed, &line.fate) {
@@ -73,7 +75,7 @@ fn lines(listed: &Deeds, width: u16) -> Vec<Row> {
         rows.push(Row::Head { mark, role, what: what(&line.deed), title: line.deed.title() });
         let (role, more) = match (&line.deed, &line.fate) {
             (Deed::Left { why, .. }, _) => (Role::Muted, why.clone()),
-            (deed, Fate::Waits) => (Role::Muted, more(deed)),
+            (deed, Fate::Waits) => (Role::Muted, more(deed, view)),
             (_, Fate::Sent) => (Role::Muted, String::new()),
             (_, Fate::Done(text)) => (Role::Muted, text.clone()),
             (_, Fate::Failed(text)) => (Role::Warning, text.clone()),
@@ -91,10 +93,11 @@ fn what(deed: &Deed) -> String {
         Deed::On(wish) => {
             let verb = wish.taking.verb();
             match wish.incident.target() {
-                Target::Journal => format!("{verb} in the journal"),
+                _ if !wish.incident.members.is_empty() => format!("{verb}, all {} of it", wish.incident.count()),
                 Target::Alertmanager { source, .. } | Target::PagerDuty { source, .. } | Target::Silences { source } => {
                     format!("{verb} in {source}")
                 }
+                Target::Journal | Target::Group { .. } => format!("{verb} in the journal"),
             }
         }
         Deed::Silence { source, .. } => format!("silence in {source}"),
@@ -104,8 +107,9 @@ fn what(deed: &Deed) -> String {
 }
 
 /// What else is to be said before it is done.
-fn more(deed: &Deed) -> String {
+fn more(deed: &Deed, view: View<'_>) -> String {
     match deed {
+        Deed::On(wish) if wish.taking == Taking::Take && !wish.incident.members.is_empty() => several::take(&wish.incident, view),
         Deed::On(wish) => match (&wish.taking, wish.incident.target(), &wish.incident.ack) {
             (Taking::Take, Target::Alertmanager { labels, .. }, _) => {
                 format!("silence {} labels; no resolved notice while silenced", labels.0.len())

@@ -4,6 +4,7 @@ use super::{
     super::{theme::Role, widgets::figures::Burn},
     View,
     canvas::{Canvas, cells},
+    several,
 };
 use crate::domain::{Ack, Delivery, Figure, Freshness, HoldState, Incident, QueueState, Severity, State, Status, Verdict, WARNING};
 
@@ -111,7 +112,10 @@ pub fn holder(canvas: &mut Canvas<'_>, (x, y): (u16, u16), width: u16, incident:
         canvas.text(x, y, width, Role::Muted, "silenced")
     } else {
         let role = if incident.severity.pages() { Role::Critical } else { Role::Text };
-        canvas.text(x, y, width, role, "unacked")
+        let Some(unheld) = several::unheld(incident) else { return canvas.text(x, y, width, role, "unacked") };
+        let at = canvas.text(x, y, width, role, &unheld);
+        let who = incident.partly_held().map(|(_, ack)| format!(" · {:#}", ack.by)).unwrap_or_default();
+        canvas.text(at, y, width.saturating_sub(at.saturating_sub(x)), Role::Muted, &who)
     }
 }
 

@@ -23,16 +23,19 @@ use super::{
     },
     View, beside,
     canvas::{Canvas, cells, wrap},
-    figure,
+    figure, several,
 };
 use crate::domain::{
-    Chronicle, Delivery, Incident, Labels, Mean, Origin, Passage, Rule, RuleState, SloRow, Stall, Status, over_at, taken_at, timeline,
+    Chronicle, Delivery, Incident, Labels, Mean, Origin, Passage, Rule, RuleState, SloRow, Stall, Status, Target, over_at, taken_at,
+    timeline,
 };
 
 /// From this width on two sections stand side by side.
 const WIDE: u16 = 100;
 /// From this height on there are blank lines between sections.
 const AIRY: u16 = 24;
+/// Parts of a group that are told one by one.
+const MOST_PARTS: usize = 100;
 /// The column where values begin.
 pub const VALUES: u16 = 13;
 
@@ -179,27 +182,72 @@ impl Room<'_> {
         }
     }
 
-    /// What says that there is trouble. Returns the next line.
+    /// What says that there is trouble, each thing by itself. Returns the next line.
     fn fires(&self, canvas: &mut Canvas<'_>, y: u16) -> u16 {
         canvas.rule(y, "what fires", format_args!("{}", self.incident.id), false);
-        let (mut y, w) = (y + 1, canvas.width());
+        let mut y = y + 1;
+        // Those that wish for somebody stand first.
+        for part in self.incident.parts().take(MOST_PARTS) {
+            y = self.part(canvas, y, part);
+        }
+        let more = self.incident.count().saturating_sub(MOST_PARTS);
+        if more > 0 {
+            let id = &self.incident.id;
+            canvas.write(
+                1,
+                y,
+                canvas.width(),
+                Role::Muted,
+                format_args!("and {} more: burnwatch incidents {id}", several::thousands(more)),
+            );
+            y += 1;
+        }
+        y
+    }
+
+    /// What sets an alert of a group apart from the others: `instance=web-17`.
+    fn apart(&self, part: &Incident) -> String {
+        let shared = &self.incident.labels;
+        let own = part.labels.0.iter().filter(|(name, value)| shared.0.get(*name) != Some(*value));
+        let named = own.filter(|(name, _)| !matches!(name.raw(), "alertname" | "severity"));
+        named.map(|(name, value)| format!("  {}={}", name.text(), value.text())).collect()
+    }
+
+    /// Who has one part of a group, and how that is kept.
+    fn part_held(part: &Incident) -> String {
+        match (&part.ack, &part.origin) {
+            (Some(ack), Origin::Alertmanager { .. }) if matches!(ack.target, Target::PagerDuty { .. }) => {
+                format!("not silenced; {} has it in {}", ack.by, ack.target.source().map_or("—", |s| s.as_str()))
+            }
+            (Some(ack), Origin::Alertmanager { .. }) if ack.silence.is_some() => format!("silenced by {}", ack.by),
+            (Some(ack), _) => format!("ack {}", ack.by),
+            (None, _) if part.is_held_back() => String::new(),
+            (None, _) => "unacked".to_owned(),
+        }
+    }
+
+    fn part(&self, canvas: &mut Canvas<'_>, y: u16, part: &Incident) -> u16 {
+        let (mut y, w) = (y, canvas.width());
+        let one_of_several = !self.incident.members.is_empty();
         let mut line = |who: &str, role, what: &str| {
             canvas.text(1, y, 11, Role::Muted, who);
             canvas.text(VALUES, y, w.saturating_sub(VALUES + 1), role, what);
             y += 1;
         };
-        let labelled = |name: &str| self.incident.labels.get(name).map(|v| v.text().to_string()).unwrap_or_default();
-        match &self.incident.origin {
+        let labelled = |name: &str| part.labels.get(name).map(|v| v.text().to_string()).unwrap_or_default();
+        match &part.origin {
             Origin::Alertmanager { source, .. } => {
-                let loud = if self.incident.severity.pages() { Role::Critical } else { Role::Text };
-                line(source.as_str(), loud, format!("{}  {}", labelled("alertname"), labelled("severity")).trim());
+                let loud = if part.is_held_back() || !part.severity.pages() { Role::Text } else { Role::Critical };
+                let apart = if one_of_several { self.apart(part) } else { String::new() };
+                line(source.as_str(), loud, format!("{}  {}{apart}", labelled("alertname"), labelled("severity")).trim());
             }
             Origin::PagerDuty { source, incident, .. } => {
                 let kept = self.view.snapshot.paged.get(source).and_then(|all| all.iter().find(|p| p.id == *incident));
                 let assigned: Vec<_> = kept.map(|k| k.assigned.iter().map(ToString::to_string).collect()).unwrap_or_default();
                 let state = if kept.is_some_and(|k| k.acknowledged) { "acknowledged" } else { "triggered" };
                 let to = if assigned.is_empty() { String::new() } else { format!(", assigned to {}", assigned.join(", ")) };
-                line(source.as_str(), Role::Text, &format!("{} {state}{to}", crate::domain::clean(incident)));
+                let number = kept.and_then(|k| k.number).map_or_else(|| crate::domain::clean(incident).into_owned(), |n| format!("#{n}"));
+                line(source.as_str(), Role::Text, &format!("{number} {state}{to}"));
                 if let Some(policy) = kept.and_then(|k| k.policy.as_ref()) {
                     line("", Role::Muted, &format!("escalates by {policy}"));
                 }
@@ -222,8 +270,12 @@ impl Room<'_> {
                 }
             }
         }
-        if self.incident.silenced || self.incident.inhibited {
-            line("", Role::Muted, if self.incident.silenced { "held back by a silence" } else { "held back by another alert" });
+        if part.is_held_back() {
+            line("", Role::Muted, if part.silenced { "held back by a silence" } else { "held back by another alert" });
+        }
+        let held = Self::part_held(part);
+        if one_of_several && !held.is_empty() && !matches!(part.origin, Origin::PagerDuty { .. }) {
+            line("", Role::Muted, &held);
         }
         y
     }
@@ -259,7 +311,7 @@ impl Room<'_> {
                 (Some(fault), None) => format!("{}: {}", log.source, fault.class.words()),
                 (None, None) => log.source.to_string(),
             })),
-            None if !self.gone => words.extend(self.incident.paged().map(|(source, _)| format!("asking {source}"))),
+            None if !self.gone => words.extend(self.incident.all_paged().take(5).map(|(source, _)| format!("asking {source}"))),
             None => {}
         }
         words.join(" · ")

@@ -1,6 +1,13 @@
 //! Incidents: a pane on the overview, a table on their own screen.
 
-use super::{super::theme::Role, View, canvas::Canvas, figure};
+use std::sync::Arc;
+
+use super::{
+    super::theme::Role,
+    View,
+    canvas::{Canvas, cells},
+    figure, several,
+};
 use crate::domain::{Freshness, Incident};
 
 /// The pane of the overview: ` ● P1 checkout: budget burning 82×   1m  unacked`.
@@ -14,7 +21,7 @@ pub fn pane(canvas: &mut Canvas<'_>, view: View<'_>, focused: bool) {
     for (y, (at, incident)) in (1..canvas.height()).zip(visible(view)) {
         mark(canvas, y, incident, view);
         let end = since(canvas, (age, y), 7, incident, view);
-        canvas.text(6, y, end.saturating_sub(7), Role::Text, incident.title.as_str());
+        title(canvas, (6, y), end.saturating_sub(7), incident);
         figure::holder(canvas, (state, y), w.saturating_sub(state + 1), incident, view);
         finish(canvas, y, at, incident, view, focused);
     }
@@ -32,10 +39,9 @@ pub fn screen(canvas: &mut Canvas<'_>, view: View<'_>) {
         mark(canvas, y, incident, view);
         let service = incident.service.as_ref().map_or("—", |s| s.as_str());
         canvas.text(columns.service.0, y, columns.service.1, Role::Emphasis, service);
-        canvas.text(columns.title.0, y, columns.title.1, Role::Text, incident.title.as_str());
+        title(canvas, (columns.title.0, y), columns.title.1, incident);
         if columns.source.1 > 0 {
-            let name = incident.sources.first().map_or("own rule", |s| s.as_str());
-            canvas.text(columns.source.0, y, columns.source.1, Role::Muted, name);
+            canvas.text(columns.source.0, y, columns.source.1, Role::Muted, &sources(incident));
         }
         since(canvas, (columns.age.0, y), columns.age.1, incident, view);
         figure::holder(canvas, (columns.state.0, y), columns.state.1, incident, view);
@@ -74,12 +80,19 @@ fn head(canvas: &mut Canvas<'_>, columns: &Columns) {
 
 fn rule(canvas: &mut Canvas<'_>, view: View<'_>, focused: bool) {
     let (ui, open, marked) = (view.ui, view.snapshot.incidents.len(), view.ui.marked.len());
+    let open = open_of(open, &view.snapshot.incidents);
     match &ui.incident_filter {
         _ if marked > 0 => canvas.rule(0, "Incidents", format_args!("{marked} marked · {open} open"), focused),
         Some(filter) => canvas.rule(0, "Incidents", format_args!("/{} · {} of {open}", filter.text(), ui.incidents.len()), focused),
         None if ui.incident_sort == super::super::state::Sort::Worst => canvas.rule(0, "Incidents", format_args!("{open} open"), focused),
         None => canvas.rule(0, "Incidents", format_args!("{} · {open} open", ui.incident_sort.words()), focused),
     }
+}
+
+/// How many there are, and of how many alerts they are made where these are more: `9 of 2,000 alerts`.
+fn open_of(open: usize, incidents: &[Arc<Incident>]) -> String {
+    let parts: usize = incidents.iter().map(|i| i.count()).sum();
+    if parts > open { format!("{open} of {} alerts", several::thousands(parts)) } else { open.to_string() }
 }
 
 fn visible(view: View<'_>) -> impl Iterator<Item = (usize, &Incident)> {
@@ -95,6 +108,21 @@ fn mark(canvas: &mut Canvas<'_>, y: u16, incident: &Incident, view: View<'_>) {
     }
     let role = if matches!(role, Role::Critical | Role::Warning) { Role::Emphasis } else { Role::Muted };
     canvas.text(3, y, 2, role, incident.severity.word());
+}
+
+/// What it is called and of how many alerts it is made; the count is never cut.
+fn title(canvas: &mut Canvas<'_>, (x, y): (u16, u16), width: u16, incident: &Incident) {
+    let alerts = several::alerts(incident);
+    let at = canvas.text(x, y, width.saturating_sub(cells(&alerts)), Role::Text, incident.title.as_str());
+    canvas.text(at, y, cells(&alerts).min(width), Role::Muted, &alerts);
+}
+
+/// Who tells of it: `am`, `prom pd am`.
+fn sources(incident: &Incident) -> String {
+    match incident.sources.as_slice() {
+        [] => "own rule".to_owned(),
+        several => several.iter().map(|s| s.as_str()).collect::<Vec<_>>().join(" "),
+    }
 }
 
 /// How long it has lasted. Returns the column where that begins.

@@ -21,6 +21,7 @@ mod probe;
 mod prompt;
 mod queue_detail;
 mod queues;
+mod several;
 mod slo_detail;
 mod slos;
 mod sources;
@@ -104,7 +105,7 @@ fn body(canvas: &mut Canvas<'_>, area: Rect, view: View<'_>) -> u16 {
     match &view.ui.mode {
         Mode::Silence(open) | Mode::Field(open, ..) => return draft::draw(&mut canvas.piece(area), open, view),
         Mode::Deeds(listed) | Mode::NoteAll(listed, _) | Mode::NameAll(listed, _) if deeds::is_list(listed) => {
-            return deeds::draw(&mut canvas.piece(area), listed);
+            return deeds::draw(&mut canvas.piece(area), listed, view);
         }
         _ => {}
     }

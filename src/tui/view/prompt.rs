@@ -22,8 +22,9 @@ use super::{
     },
     View,
     canvas::{Canvas, cells, wrap},
+    several,
 };
-use crate::domain::{Ack, Escalation, Incident, LabelMatcher, Origin, Target};
+use crate::domain::{Ack, Escalation, Incident, LabelMatcher, Origin, Target, books};
 
 /// Draw the footer at the bottom of `canvas`, which is the whole screen.
 pub fn footer(canvas: &mut Canvas<'_>, view: View<'_>) {
@@ -166,8 +167,12 @@ fn does_something(ui: &Ui, action: &Action, now: DateTime<Utc>) -> bool {
         Action::Mark => in_list && ui.screen == Screen::Board,
         Action::Go(Screen::Board) => in_list && ui.screen == Screen::Incidents,
         Action::Unacknowledge => {
-            let can_be = |ack: &Ack| !matches!(ack.target, Target::PagerDuty { .. });
-            ui.acting_is_off().is_none() && ui.actionable().is_some_and(|i| i.ack.as_ref().is_some_and(can_be))
+            let in_book = |ack: &Ack| matches!(ack.target, Target::PagerDuty { .. });
+            let can_be = |i: &Incident| {
+                let mut held = i.parts().filter_map(|part| part.ack.as_ref()).peekable();
+                held.peek().is_some() && !held.any(in_book)
+            };
+            ui.acting_is_off().is_none() && ui.actionable().is_some_and(|i| can_be(&i))
         }
         Action::Note => offered(ui, Wanted::Note),
         Action::Resolve => offered(ui, Wanted::Resolve),
@@ -190,7 +195,7 @@ fn does_something(ui: &Ui, action: &Action, now: DateTime<Utc>) -> bool {
 
 /// Whether to offer a silence: who has it already has other keys to choose from.
 fn can_silence(incident: &Incident) -> bool {
-    incident.ack.is_none() && matches!(incident.target(), Target::Alertmanager { .. })
+    incident.ack.is_none() && incident.parts().any(|part| matches!(part.origin, Origin::Alertmanager { .. }))
 }
 
 /// Whether the room of an open incident offers this; in a list the keys work, and help tells of them.
@@ -264,13 +269,22 @@ fn sentence(wish: &Wish, view: View<'_>) -> String {
     let (name, settings) = (name_of(&wish.incident), &view.ui.settings);
     let place = |target: &Target| match target {
         Target::PagerDuty { source, .. } => format!("in {source}, in your name there"),
+        Target::Group { legs } => {
+            let source = target.source().map_or("—", |source| source.as_str());
+            format!("in {source}, {} incidents, in your name there", legs.len())
+        }
         Target::Alertmanager { .. } | Target::Silences { .. } | Target::Journal => "in the journal".to_owned(),
     };
-    let mut text = match (&wish.taking, wish.incident.target()) {
+    let target = match &wish.taking {
+        Taking::Take | Taking::TakeOver | Taking::GiveBack => wish.incident.target(),
+        _ => books(&wish.incident).unwrap_or(Target::Journal),
+    };
+    let whole = !wish.incident.members.is_empty();
+    let mut text = match (&wish.taking, target) {
         (Taking::Resolve, target) => format!("resolve {name} {}: it ends there for everybody", place(&target)),
         (Taking::Note, target) => {
             let said = wish.note.as_ref().map(|n| brief(n.as_str(), 160).into_owned()).unwrap_or_default();
-            let also = if matches!(target, Target::PagerDuty { .. }) { ", and in the journal" } else { "" };
+            let also = if target == Target::Journal { "" } else { ", and in the journal" };
             format!("note “{said}” on {name} {}{also}", place(&target))
         }
         (Taking::Snooze(span), target) => {
@@ -283,16 +297,21 @@ fn sentence(wish: &Wish, view: View<'_>) -> String {
         (Taking::Escalate(Escalation::Person { name: who, email }), target) => {
             format!("hand {name} to {who} ({email}) {}: they are paged", place(&target))
         }
+        (Taking::Take, _) if whole => {
+            format!("acknowledge {name}{}: {}", several::alerts(&wish.incident), several::take(&wish.incident, view))
+        }
+        (Taking::GiveBack, _) if whole => format!("give back {name}: {}", several::give_back(&wish.incident)),
         (Taking::Take, Target::Journal) => format!("acknowledge {name}: in the journal"),
         (Taking::Take, Target::Alertmanager { source, labels }) => {
             let count = labels.0.len();
             let plural = if count == 1 { "" } else { "s" };
-            let length = settings.ack_for.iter().find(|(s, _)| *s == source).map(|(_, d)| format!(" for {}", Age::secs(d.as_secs_f64())));
+            let length = settings.silencing.keeping(&source).map(|k| format!(" for {}", Age::secs(k.ack_for.as_secs_f64())));
             let length = length.unwrap_or_default();
             format!("acknowledge {name} in {source}: silence {count} label{plural}{length}; no resolved notice while silenced")
         }
         (Taking::Take, Target::PagerDuty { source, .. }) => format!("acknowledge {name} in {source}, in your name there"),
         (Taking::TakeOver, _) => take_over(wish, &name, view),
+        (Taking::Take | Taking::GiveBack, Target::Group { .. }) => format!("{}: {name}", wish.taking.verb()),
         (Taking::Take | Taking::GiveBack, Target::Silences { source }) => format!("{name} in {source}: nothing to do"),
         (Taking::GiveBack, Target::PagerDuty { source, .. }) => format!("give back {name}: {source} cannot do that, escalate it instead"),
         (Taking::GiveBack, Target::Journal) => format!("give back {name}: in the journal"),
@@ -319,13 +338,14 @@ fn take_over(wish: &Wish, name: &str, view: View<'_>) -> String {
     let ends = ack.ends().filter(|_| mine).map_or_else(String::new, |at| format!(", lapses {}", view.when(at, false)));
     let anew = if mine { " anew" } else { "" };
     let place = match (&ack.target, &ack.silence) {
+        _ if !wish.incident.members.is_empty() => several::places(&wish.incident),
         (Target::Alertmanager { source, .. }, Some(id)) if mine => format!("in {source}: silence {} goes on", short(id)),
         (Target::Alertmanager { source, .. }, Some(id)) if exact(wish, id, view) => {
             format!("in {source}: silence {} gets your name", short(id))
         }
         (Target::Alertmanager { source, .. }, _) => format!("in {source}: a silence in your name beside theirs"),
         (Target::PagerDuty { source, .. }, _) => format!("in {source}, in your name there"),
-        (Target::Silences { .. } | Target::Journal, _) => "in the journal".to_owned(),
+        (Target::Silences { .. } | Target::Journal | Target::Group { .. }, _) => "in the journal".to_owned(),
     };
     format!("{who} it {since}{ends}: {what} {name}{anew} {place}")
 }

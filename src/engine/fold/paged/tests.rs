@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use super::*;
 use crate::{
     domain::{ActId, Answer, Effect, Entry, Event, Lane, Outcome, Part, Person, Reading, Severity, Verdict, Want, What},
@@ -28,6 +30,7 @@ fn paged(holders: &[(&str, i64)]) -> PagedIncident {
     };
     PagedIncident {
         id: "Q1".into(),
+        number: Some(4711),
         title: "checkout answers with errors".into(),
         policy: Some("web".into()),
         severity: Severity::P2,
@@ -72,7 +75,7 @@ fn taken(outcome: Outcome) -> Snapshot {
     let effect = Effect::Acknowledge { target: open.incidents[0].target(), occurrence: at(0), note, until: at(14_400), lapses: at(14_400) };
     let asked = journal(&open, 1, 10, What::Asked { effect });
     assert_eq!(asked.incidents[0].ack.as_ref().unwrap().delivery, Delivery::Pending);
-    journal(&asked, 2, 11, What::Ended { outcome })
+    journal(&asked, 2, 11, What::Ended { outcome, legs: Vec::new() })
 }
 
 fn holder(snapshot: &Snapshot) -> Option<(String, Status, Option<DateTime<Utc>>)> {

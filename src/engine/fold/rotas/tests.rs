@@ -30,6 +30,8 @@ fn source(name: &str, kind: &'static str) -> SourcePlan {
         timeout: secs(5),
         timeout_long: secs(60),
         ack_for: secs(900),
+        ack_silences: false,
+        severities: std::collections::BTreeMap::new(),
         heartbeat: false,
         scrape_interval: secs(60),
         insecure: false,
@@ -42,8 +44,15 @@ fn plan() -> Plan {
         layer(Seat::Secondary, &["jon", "maya"], "daily", "2026-03-01 18:00"),
     ];
     let payments = Rotation::new("payments".into(), Tz::Europe__Berlin, layers, Vec::new()).unwrap();
-    let service = |name: &str, rotation: &str| Service { name: name.into(), owner: None, tier: None, rotation: Some(rotation.into()) };
+    let service = |name: &str, rotation: &str| Service {
+        name: name.into(),
+        owner: None,
+        tier: None,
+        rotation: Some(rotation.into()),
+        aliases: Vec::new(),
+    };
     Plan {
+        groups: Vec::new(),
         name: "test".into(),
         time_zone: Tz::Europe__Berlin,
         sources: vec![source("rota", "ical"), source("pd", "pagerduty")],
@@ -97,7 +106,8 @@ fn journal(before: &Snapshot, plan: &Plan, id: u64, effect: Effect, now: &str) -
         who: who.clone(),
         what,
     };
-    let both = vec![entry(id, What::Asked { effect }), entry(id + 1, What::Ended { outcome: Outcome::Done { receipt: None } })];
+    let both =
+        vec![entry(id, What::Asked { effect }), entry(id + 1, What::Ended { outcome: Outcome::Done { receipt: None }, legs: Vec::new() })];
     fold(before, plan, Event::Journal(both), at(now))
 }
 
