@@ -203,6 +203,7 @@ fn engine(toml: &str) -> Running {
     let loaded = load_text(Path::new("test.toml"), toml, &words, registry::read).unwrap();
     let config = &loaded.config;
     let plan = Plan {
+        groups: Vec::new(),
         name: config.cockpit.name.clone(),
         time_zone: config.cockpit.time_zone,
         sources: loaded.sources.iter().map(|r| r.plan.clone()).collect(),

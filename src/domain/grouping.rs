@@ -220,8 +220,8 @@ fn key_of(rule: &str, values: &[&str]) -> IncidentId {
         return IncidentId::new(&whole);
     }
     let cut: String = whole.chars().take(LONGEST_KEY).collect();
-    let hash: String = Sha256::digest(whole.as_bytes()).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-    IncidentId::new(&format!("{cut}…{hash}"))
+    let hash = Sha256::digest(whole.as_bytes()).iter().take(4).fold(0_u32, |hash, byte| hash << 8 | u32::from(*byte));
+    IncidentId::new(&format!("{cut}…{hash:08x}"))
 }
 
 // ---- one of several

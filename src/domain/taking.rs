@@ -61,7 +61,6 @@ pub fn legs_to_take(snapshot: &Snapshot, silencing: &Silencing, incident: &Incid
     for part in &free {
         match &part.origin {
             Origin::PagerDuty { .. } => legs.push(Leg::new(part.target(), vec![seen(part)])),
-            Origin::Own { .. } | Origin::Queue { .. } => written.push(seen(part)),
             Origin::Alertmanager { source, .. } if !paged || silencing.keeping(source).is_some_and(|s| s.ack_silences) => {
                 match alerts.iter_mut().find(|(there, _)| *there == source) {
                     Some((_, all)) => all.push(part),
@@ -70,7 +69,7 @@ pub fn legs_to_take(snapshot: &Snapshot, silencing: &Silencing, incident: &Incid
             }
             // It follows the book, from the moment that somebody stands in it; one that came later is written down.
             Origin::Alertmanager { .. } if books => {}
-            Origin::Alertmanager { .. } => written.push(seen(part)),
+            Origin::Alertmanager { .. } | Origin::Own { .. } | Origin::Queue { .. } => written.push(seen(part)),
         }
     }
     if legs.len() > MOST_PLACES {

@@ -144,6 +144,8 @@ mod tests {
             version: 0,
             origin: Origin::Alertmanager { source: "am".into(), starts_at: chrono::DateTime::UNIX_EPOCH },
             stale: false,
+            members: Vec::new(),
+            keys: Vec::new(),
         }
     }
     fn matching(library: &Library, incident: &Incident) -> Vec<(String, Reason)> {

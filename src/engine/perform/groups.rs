@@ -29,13 +29,11 @@ pub fn to_take_over(plan: &Plan, incident: &Incident, now: DateTime<Utc>) -> Tar
                 let until = plan.source(source).map(|s| now + delta(s.ack_for.min(plan.ack.max)));
                 // Of a silence that holds several there is one leg, and what it holds is told by its labels.
                 let known = legs.iter_mut().find(|leg| leg.silence.is_some() && leg.silence == ack.silence && leg.target == ack.target);
-                match known {
-                    Some(leg) => leg.members.clear(),
-                    None => {
-                        let exact = *labels == part.labels;
-                        let members = if exact { vec![seen] } else { Vec::new() };
-                        legs.push(Leg { until, silence: ack.silence.clone(), ..Leg::new(ack.target.clone(), members) });
-                    }
+                if let Some(leg) = known {
+                    leg.members.clear();
+                } else {
+                    let members = if *labels == part.labels { vec![seen] } else { Vec::new() };
+                    legs.push(Leg { until, silence: ack.silence.clone(), ..Leg::new(ack.target.clone(), members) });
                 }
             }
             (Target::PagerDuty { .. }, Origin::PagerDuty { .. }) => legs.push(Leg::new(ack.target.clone(), vec![seen])),

@@ -210,7 +210,7 @@ impl Room<'_> {
         let shared = &self.incident.labels;
         let own = part.labels.0.iter().filter(|(name, value)| shared.0.get(*name) != Some(*value));
         let named = own.filter(|(name, _)| !matches!(name.raw(), "alertname" | "severity"));
-        named.map(|(name, value)| format!("  {}={}", name.text(), value.text())).collect()
+        named.fold(String::new(), |told, (name, value)| told + "  " + name.text().as_str() + "=" + value.text().as_str())
     }
 
     /// Who has one part of a group, and how that is kept.

@@ -121,7 +121,7 @@ fn title(canvas: &mut Canvas<'_>, (x, y): (u16, u16), width: u16, incident: &Inc
 fn sources(incident: &Incident) -> String {
     match incident.sources.as_slice() {
         [] => "own rule".to_owned(),
-        several => several.iter().map(|s| s.as_str()).collect::<Vec<_>>().join(" "),
+        several => several.iter().map(crate::domain::SourceName::as_str).collect::<Vec<_>>().join(" "),
     }
 }
 
