@@ -54,6 +54,9 @@ impl Reason {
     }
 }
 
+/// Parts of a group for which runbooks are looked for: those that want somebody most.
+const MOST_PARTS: usize = 50;
+
 impl Library {
     /// The runbook of this id.
     pub fn book(&self, id: &RunbookId) -> Option<&Arc<Runbook>> {
@@ -68,7 +71,12 @@ impl Library {
     /// The runbooks for an incident, the fittest first: those that ask for its alert, the one that asks for most on top; then one whose
     /// address it names; then those of its service, in the order of the config.
     pub fn matching(&self, incident: &Incident) -> Vec<(&Arc<Runbook>, Reason)> {
-        let mut found: Vec<_> = self.books.iter().filter_map(|book| Some((book, self.fits(book, incident)?))).collect();
+        // Of a group what fits one of its parts best.
+        let best = |book: &Runbook| {
+            let fits = incident.parts().take(MOST_PARTS).filter_map(|part| self.fits(book, part));
+            fits.min_by_key(|(reason, asked)| (*reason, std::cmp::Reverse(*asked)))
+        };
+        let mut found: Vec<_> = self.books.iter().filter_map(|book| Some((book, best(book)?))).collect();
         // Stable: what fits as well stays in the order of the config.
         found.sort_by_key(|(_, (reason, asked))| (*reason, std::cmp::Reverse(*asked)));
         found.into_iter().map(|(book, (reason, _))| (book, reason)).collect()
