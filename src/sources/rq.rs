@@ -1,7 +1,7 @@
 //! RQ: a set of queues, a list each, registries as sorted sets, and a hash for each job.
 //!
-//! A registry's entries carry the second at which they expire, and RQ throws the expired ones out before it counts; so they are counted
-//! from now on. A job enters its list on the right, or on the left if it is to be first, so that the oldest is looked for at both ends. A
+//! A registry's entries carry the second at which they expire, and RQ throws the expired ones out before it counts; so they are not
+//! counted here either. A job enters its list on the right, or on the left if it is to be first, so that the oldest is looked for at both ends. A
 //! worker that died leaves its name behind, but not its hash. What a job does is pickled and never read. Layout: RQ 3.0 and 2.x.
 
 use std::collections::HashMap;
@@ -63,9 +63,12 @@ impl Rq {
         batch.ask(Ask::LLen, &[&list]);
         batch.ask(Ask::LIndex, &[&list, b"0"]);
         batch.ask(Ask::LIndex, &[&list, b"-1"]);
-        batch.ask(Ask::ZCount, &[&self.key(&[b"wip:", name]), now, b"+inf"]);
+        for registry in ["wip:", "failed:"] {
+            let registry = self.key(&[registry.as_bytes(), name]);
+            batch.ask(Ask::ZCard, &[&registry]);
+            batch.ask(Ask::ZCount, &[&registry, b"0", now]);
+        }
         batch.ask(Ask::ZCard, &[&self.key(&[b"scheduled:", name])]);
-        batch.ask(Ask::ZCount, &[&self.key(&[b"failed:", name]), now, b"+inf"]);
     }
 }
 
@@ -74,10 +77,16 @@ impl Found {
         let ready = answers.count();
         let mut eldest: Vec<_> = [answers.next(), answers.next()].iter().filter_map(|r| r.bytes().map(<[u8]>::to_vec)).collect();
         eldest.dedup();
-        let [in_flight, delayed, failed] = [answers.count(), answers.count(), answers.count()];
+        let (in_flight, failed, delayed) = (registry(answers), registry(answers), answers.count());
         let sample = QueueSample { name: shown(name), ready, in_flight, delayed, failed, ..QueueSample::default() };
         Self { sample, eldest }
     }
+}
+
+/// How many entries of a registry have not expired. What never expires has no time or a negative one.
+fn registry(answers: &mut Answers) -> Option<u64> {
+    let (all, expired) = (answers.count(), answers.count());
+    Some(all?.saturating_sub(expired?))
 }
 
 /// The queues that a live worker takes from; `None` if it is gone, or has been told to take nothing.
@@ -120,7 +129,7 @@ impl Layout for Rq {
         workers.truncate(MOST);
 
         let mut batch = Batch::default();
-        let now = format!("({}", at.timestamp());
+        let now = at.timestamp().to_string();
         for name in &names {
             self.ask(&mut batch, name, now.as_bytes());
         }

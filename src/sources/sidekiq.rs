@@ -34,8 +34,8 @@ const MILLISECONDS: f64 = 1e11;
 pub struct Sidekiq {
     prefix: Vec<u8>,
     queues: Vec<Vec<u8>>,
-    /// Queues whose first job was long, and when that was seen.
-    heavy: Mutex<HashMap<Vec<u8>, DateTime<Utc>>>,
+    /// What is known of the first jobs of queues that hold some.
+    weights: Mutex<HashMap<Vec<u8>, Weight>>,
 }
 
 /// What a process says of itself.
@@ -64,7 +64,7 @@ impl Sidekiq {
     /// Those of `queues`, or all that Sidekiq lists; in keys that begin with `prefix` and a colon.
     pub fn new(prefix: &str, queues: Vec<Vec<u8>>) -> Self {
         let prefix = if prefix.is_empty() { Vec::new() } else { format!("{prefix}:").into_bytes() };
-        Self { prefix, queues, heavy: Mutex::default() }
+        Self { prefix, queues, weights: Mutex::default() }
     }
     fn key(&self, parts: &[&[u8]]) -> Vec<u8> {
         key(&[&self.prefix, &parts.concat()])
@@ -87,16 +87,18 @@ impl Sidekiq {
         names
     }
 
-    /// When the first job of each of these queues was enqueued. A queue that was emptied meanwhile is `Gone`.
+    /// When the first job of each of these queues was enqueued.
     async fn heads(&self, link: &mut Link<'_>, names: &[Vec<u8>], at: DateTime<Utc>, notes: &mut Notes) -> Result<Vec<Head>, Failure> {
-        let mut heavy = self.heavy.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        heavy.retain(|name, seen| at - *seen < HEAVY && at >= *seen && names.contains(name));
-        let light: Vec<_> = names.iter().filter(|name| !heavy.contains_key(*name)).collect();
-        let mut replies = HashMap::new();
-        // A few at first: should all jobs be huge, the server would have to lay all of them out for us at once.
-        let (first, rest) = light.split_at(light.len().min(8));
+        let mut weights = self.weights.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        weights.retain(|name, weight| names.contains(name) && weight.holds(at));
+        let light: Vec<_> = names.iter().filter(|name| weights.get(*name) == Some(&Weight::Light)).collect();
+        let unknown: Vec<_> = names.iter().filter(|name| !weights.contains_key(*name)).collect();
+        // Of those that nothing is known of a few at first: should all their jobs be huge, the server would have to lay all of them out
+        // for us at once.
+        let (first, rest) = unknown.split_at(unknown.len().min(8));
         let (second, third) = rest.split_at(rest.len().min(64));
-        for part in [first, second, third] {
+        let mut replies = HashMap::new();
+        for part in [&light, first, second, third] {
             let mut batch = Batch::default();
             for name in part {
                 batch.ask(Ask::LIndex, &[&self.key(&[b"queue:", name]), b"-1"]);
@@ -107,14 +109,37 @@ impl Sidekiq {
         let head = |name| match replies.get(name) {
             Some(Reply::Bytes(job)) => enqueued_at(job, at).map_or(Head::Odd, Head::At),
             Some(Reply::Nil) => Head::Gone,
-            Some(Reply::Long(_)) | None => Head::Heavy,
+            Some(Reply::Long(_)) => Head::Heavy,
             Some(_) => Head::Odd,
+            None if weights.contains_key(name) => Head::Heavy,
+            None => Head::Unread,
         };
         let heads: Vec<_> = names.iter().map(head).collect();
-        heavy.extend(light.iter().filter(|name| matches!(replies.get(*name), Some(Reply::Long(_)))).map(|name| ((*name).clone(), at)));
-        *self.heavy.lock().unwrap_or_else(PoisonError::into_inner) = heavy;
+        for (name, reply) in replies {
+            weights.insert(name.clone(), if matches!(reply, Reply::Long(_)) { Weight::Heavy(at) } else { Weight::Light });
+        }
+        *self.weights.lock().unwrap_or_else(PoisonError::into_inner) = weights;
         note(&heads, names, notes);
         Ok(heads)
+    }
+}
+
+/// How long the first job of a queue was when it was last asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Weight {
+    /// Short enough to be kept.
+    Light,
+    /// Too long, as seen then.
+    Heavy(DateTime<Utc>),
+}
+
+impl Weight {
+    /// Whether that is still believed.
+    fn holds(self, at: DateTime<Utc>) -> bool {
+        match self {
+            Self::Light => true,
+            Self::Heavy(seen) => at - seen < HEAVY && at >= seen,
+        }
     }
 }
 
@@ -129,11 +154,17 @@ enum Head {
     Heavy,
     /// It holds no time.
     Odd,
+    /// Others before it took all that may be read.
+    Unread,
 }
 
 /// Note the ages that cannot be told.
 fn note(heads: &[Head], names: &[Vec<u8>], notes: &mut Notes) {
-    for (kind, why) in [(Head::Heavy, "the job at its head is too long to be read"), (Head::Odd, "the job at its head holds no time")] {
+    for (kind, why) in [
+        (Head::Heavy, "the job at its head is too long to be read"),
+        (Head::Odd, "the job at its head holds no time"),
+        (Head::Unread, "jobs that are too long stood before it; it is read in one of the next polls"),
+    ] {
         let those: Vec<_> = names.iter().zip(heads).filter(|(_, head)| **head == kind).map(|(name, _)| shown(name)).collect();
         if let Some(first) = those.first() {
             let more = if those.len() > 1 { format!(" and {} more", those.len() - 1) } else { String::new() };
