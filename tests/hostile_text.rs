@@ -58,6 +58,7 @@ fn plan() -> Plan {
         feeds: Vec::new(),
         runbooks: std::sync::Arc::default(),
         queues: Vec::new(),
+        gauges: Vec::new(),
         ack: AckPolicy { max: secs(14_400) },
         read_only: false,
     }

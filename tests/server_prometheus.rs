@@ -214,10 +214,11 @@ fn engine(toml: &str) -> Running {
         feeds: Vec::new(),
         runbooks: std::sync::Arc::default(),
         queues: Vec::new(),
+        gauges: Vec::new(),
         ack: AckPolicy { max: config.cockpit.ack_max },
         read_only: false,
     };
-    let sources = loaded.sources.iter().map(|row| row.source(&config.definitions).unwrap()).collect();
+    let sources = loaded.sources.iter().map(|row| row.source(&config.definitions, &config.gauges).unwrap()).collect();
     let me = Actor { name: "maya".into(), verified: true };
     let holder = Holder { id: "test".into(), name: "test".into(), pid: std::process::id() };
     let state = StoreState::default();

@@ -64,6 +64,7 @@ impl Fleet {
             feeds: Vec::new(),
             runbooks: std::sync::Arc::default(),
             queues: Vec::new(),
+            gauges: Vec::new(),
             ack: AckPolicy { max: Duration::from_hours(4) },
             read_only: false,
         };

@@ -36,7 +36,7 @@ pub fn setup(loaded: &Loaded<Row>, common: &Common) -> Result<Setup> {
 pub fn prepare(loaded: &Loaded<Row>, common: &Common) -> Result<Setup> {
     let config = &loaded.config;
     let definitions = definitions(loaded);
-    let sources = loaded.sources.iter().map(|row| row.source(&definitions));
+    let sources = loaded.sources.iter().map(|row| row.source(&definitions, &config.gauges));
     let sources: Vec<Arc<dyn Source>> = sources.collect::<Result<_, _>>().context("a source cannot be used")?;
     let state = StoreState { place: Text::from(store_folder(loaded, common).display().to_string()), ..StoreState::default() };
     let me = who::actor(&config.people, &config.cockpit.shared_accounts, common.who.as_deref());
@@ -96,6 +96,7 @@ fn plan(loaded: &Loaded<Row>, common: &Common) -> Plan {
         feeds: loaded.sources.iter().filter_map(Row::feed).collect(),
         runbooks: Arc::new(shelf(loaded).library),
         queues: config.queues.clone(),
+        gauges: config.gauges.clone(),
         groups: config.groups.clone(),
         ack: AckPolicy { max: config.cockpit.ack_max },
         read_only: config.cockpit.read_only || common.read_only,

@@ -182,6 +182,9 @@ fn assemble<T>(
     let mut runbooks = runbook::runbook_files(&mut root);
     let (services, of_services) = people::services(&mut root, &names);
     runbooks.of_services = of_services;
+    let mut definitions = slo::definitions(&mut root, &rows, words.kinds);
+    let queues = queue::queues(&mut root, &rows, words.kinds);
+    definitions.extend(queues.promises);
     let config = Config {
         store: model::store(&mut root),
         services,
@@ -190,8 +193,9 @@ fn assemble<T>(
         held: matches!(context.commands.get(), Some(Commands::FoundHere)).then_some(FOUND_HERE),
         people,
         rotations,
-        definitions: slo::definitions(&mut root, &rows, words.kinds),
-        queues: queue::queues(&mut root, &rows, words.kinds),
+        definitions,
+        queues: queues.rules,
+        gauges: queues.gauges,
         document: context.document.clone(),
         cockpit,
     };

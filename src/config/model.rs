@@ -12,7 +12,7 @@ use super::{
     runbook::RunbookFiles,
     section::Section,
 };
-use crate::domain::{Definition, GroupRule, Person, QueueRule, Rotation, Service, SourceName, Text};
+use crate::domain::{Definition, GroupRule, Person, QueueGauges, QueueRule, Rotation, Service, SourceName, Text};
 
 /// Words to which somebody above gives a meaning.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +55,8 @@ pub struct Config {
     pub definitions: Vec<Arc<Definition>>,
     /// `[[queue]]`, in the order of the file.
     pub queues: Vec<Arc<QueueRule>>,
+    /// Queues that metrics sources tell of, by the selectors of `[[queue]]`.
+    pub gauges: Vec<Arc<QueueGauges>>,
     /// Where runbooks lie.
     pub runbooks: RunbookFiles,
     /// Why nothing of a runbook may run, if so.

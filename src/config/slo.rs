@@ -154,7 +154,7 @@ fn required_objective(row: &mut Section) -> Option<Spanned<Objective>> {
 }
 
 /// `"99.9%"`, `99.9` or `0.999`.
-fn objective(row: &mut Section, key: &str) -> Option<Spanned<Objective>> {
+pub(super) fn objective(row: &mut Section, key: &str) -> Option<Spanned<Objective>> {
     let raw = row.figure(key)?;
     row.parse(&raw)
 }
@@ -217,7 +217,7 @@ fn warn_if_all(row: &Section, span: &Range<usize>, part: &Selector, total: &Sele
 }
 
 /// `rules = "workbook"` (also the default), or `[[slo.rules]]`. Most urgent first.
-fn rules(row: &mut Section, period: Window) -> Vec<Spanned<Rule>> {
+pub(super) fn rules(row: &mut Section, period: Window) -> Vec<Spanned<Rule>> {
     if !row.has("rules") || row.is_text("rules") {
         let span = if row.has("rules") { row.key_span("rules") } else { row.key_span("objective") };
         row.one_of("rules", &["workbook"]);
@@ -275,7 +275,7 @@ fn factor(table: &mut Section) -> Option<f64> {
     Some(factor.into_inner())
 }
 
-fn check_rules(
+pub(super) fn check_rules(
     row: &Section,
     rules: &[Spanned<Rule>],
     period: Window,

@@ -65,8 +65,8 @@ pub use paged::{Holder, Moment, PagedIncident, person_of};
 pub use plan::{AckPolicy, Ask, Definition, Feed, Lane, Person, Plan, Service, SourcePlan, Want};
 pub use probe::{Certificate, Phases, Probed};
 pub use queue::{
-    Age, BadPattern, QueueCell, QueueMark, QueueMemory, QueuePattern, QueueRow, QueueRule, QueueSample, QueueState, QueueTrail,
-    QueueVerdict, Stall, UNLESS_TOLD, worst_first,
+    Age, BadPattern, GaugeTable, Measure, QueueCell, QueueGauges, QueueMark, QueueMemory, QueuePattern, QueueRow, QueueRule, QueueSample,
+    QueueState, QueueTrail, QueueVerdict, Stall, UNLESS_TOLD, worst_first,
 };
 pub use request::{Act, Question, Request, RunVerb, Verb};
 pub use response::{LOOKS_BACK, Mean, Response, SERVICE_LABELS, response, service_of_labels};
@@ -82,7 +82,7 @@ pub use runbook::{
 };
 pub use selector::{BadSelector, Matcher, Op, Selector, quote};
 pub use shift::{Cover, GapInCover, Seat, Shift};
-pub use sli::{ProbeEvents, Ratio, Side, Sli};
+pub use sli::{ProbeEvents, QueueEvents, Ratio, Side, Sli};
 pub use slo::{
     ActId, BadObjective, DefinitionId, EventCounts, Group, IncidentId, Objective, QueueId, RunbookId, SloId, SourceName, StepName,
     error_budget_remaining, events_left, outage_left_secs,

@@ -11,8 +11,8 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DefinitionId, Grade, Group, GroupRule, Interval, Library, Objective, QueueRule, Rotation, Rule, Seat, Severity, Sli, SloId, SourceName,
-    Text, Window,
+    DefinitionId, Grade, Group, GroupRule, Interval, Library, Objective, QueueGauges, QueueRule, Rotation, Rule, Seat, Severity, Sli,
+    SloId, SourceName, Text, Window,
 };
 
 /// All that a cockpit watches. A reload makes a new one.
@@ -38,6 +38,8 @@ pub struct Plan {
     pub runbooks: Arc<Library>,
     /// What is expected of queues; of those that speak of one queue the first counts.
     pub queues: Vec<Arc<QueueRule>>,
+    /// Queues that metrics sources tell of.
+    pub gauges: Vec<Arc<QueueGauges>>,
     /// What is one incident: the first that an alert fits counts.
     pub groups: Vec<GroupRule>,
     /// How acknowledgements live.

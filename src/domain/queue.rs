@@ -4,6 +4,7 @@
 //! What a system cannot tell is `None`, never 0. What follows from successive polls (rates, ages, stalls) is worked out in [`trail`] and
 //! [`verdict`], the same on every cockpit that sees the same polls.
 
+mod gauges;
 mod rule;
 mod trail;
 mod verdict;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+pub use gauges::{GaugeTable, Measure, QueueGauges};
 pub use rule::{BadPattern, QueuePattern, QueueRule, UNLESS_TOLD};
 pub use trail::{QueueCell, QueueMark, QueueTrail};
 pub use verdict::{Age, QueueVerdict, Stall};

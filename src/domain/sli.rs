@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
+
 use super::Selector;
 
 /// What is counted.
@@ -11,6 +13,8 @@ pub enum Sli {
     Ratio(Ratio),
     /// The checks of a probe, which counts them itself.
     Probe(ProbeEvents),
+    /// Looks at queues, each an event.
+    Queue(QueueEvents),
 }
 
 /// Counters of all events, and of those that are told apart.
@@ -34,6 +38,13 @@ pub struct ProbeEvents {
     pub under: Option<Duration>,
 }
 
+/// A look at a queue is an event, bad if its oldest job has waited for longer than this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueEvents {
+    /// The longest that work should wait.
+    pub max_age: TimeDelta,
+}
+
 /// Which side of the events a selector counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
@@ -48,7 +59,7 @@ impl Sli {
     pub const fn ratio(&self) -> Option<&Ratio> {
         match self {
             Self::Ratio(ratio) => Some(ratio),
-            Self::Probe(_) => None,
+            Self::Probe(_) | Self::Queue(_) => None,
         }
     }
     /// Whether the source brings events that it counted itself, one by one, which the cockpit keeps; else it has counters, or counts over
@@ -56,7 +67,7 @@ impl Sli {
     pub const fn is_tallied(&self) -> bool {
         match self {
             Self::Ratio(_) => false,
-            Self::Probe(_) => true,
+            Self::Probe(_) | Self::Queue(_) => true,
         }
     }
 }

@@ -31,7 +31,8 @@ use super::{
 use crate::{
     domain::{
         Act, ActId, Actor, Chronicle, DRILL_PREFIX, Definition, Effect, Entry, Episode, Event, Grade, IncidentId, Lane, LeaseView, Outcome,
-        Plan, Question, ROTATION_PREFIX, Reading, Request, SloId, Snapshot, SourceName, StoreState, Target, Text, Toast, What, Window,
+        Plan, Question, QueueRow, ROTATION_PREFIX, Reading, Request, SloId, Snapshot, SourceName, StoreState, Target, Text, Toast, What,
+        Window,
     },
     sources::{Gives, Source},
     store::{ChangeWatch, Holder, Lease, Store, StoreError, changes},
@@ -142,11 +143,26 @@ fn remembered(setup: &Setup, store: &Store) -> (Snapshot, u64) {
     take(Event::Journal(older));
     take(Event::Journal(tail));
     take(Event::Episodes(store.episodes(now - EPISODES).unwrap_or_default()));
+    for (source, memories) in store.queues(now - QUEUES).unwrap_or_default() {
+        take(Event::Queues(source, memories));
+    }
     let (seq, readings) = store.readings_since(0).unwrap_or_default();
     for reading in readings {
         take(Event::Read(Arc::new(reading)));
     }
     (snapshot, seq)
+}
+
+/// For how long it is of use how queues stood: as long as the line that is drawn of them.
+const QUEUES: TimeDelta = TimeDelta::hours(1);
+/// From writing to writing of how the queues of a source stand.
+const KEEP_QUEUES: TimeDelta = TimeDelta::minutes(1);
+
+/// Write down how the queues of `source` stand; of those that have long been idle there is nothing to be remembered.
+fn keep_queues(store: &Store, epoch: u64, snapshot: &Snapshot, source: &SourceName, now: DateTime<Utc>) -> Result<(), StoreError> {
+    let busy = |row: &&Arc<QueueRow>| row.source == *source && !(row.is_quiet() && row.trail.is_idle());
+    let memories: Vec<_> = snapshot.queues.iter().filter(busy).map(|row| row.memory()).collect();
+    store.put_queues(epoch, source, now, &memories)
 }
 
 /// Between two looks at what another process is just asking the sources.
@@ -194,7 +210,8 @@ async fn poll_all(setup: &Setup, mut snapshot: Snapshot, lease: Option<(&Arc<Sto
     let polls = rows.map(|(row, source)| async move { (row, poll_once(&setup.plan, row, source.as_ref(), &setup.clock).await) });
     for (row, readings) in futures::future::join_all(polls).await {
         for raw in readings {
-            let (reading, growth) = if is_raw(&raw) { grow(&mut ledger, setup, row, &raw, &|_, _| true) } else { (raw, None) };
+            let (reading, growth) =
+                if is_raw(&raw) { grow(&mut ledger, setup, row, &raw, &snapshot.queues, &|_, _| true) } else { (raw, None) };
             if let Some((store, epoch)) = lease {
                 drop(write(store, epoch, &reading, growth.as_ref()));
             }
@@ -202,6 +219,10 @@ async fn poll_all(setup: &Setup, mut snapshot: Snapshot, lease: Option<(&Arc<Sto
         }
     }
     if let Some((store, epoch)) = lease {
+        let sources: std::collections::BTreeSet<_> = snapshot.queues.iter().map(|row| row.source.clone()).collect();
+        for source in sources {
+            drop(keep_queues(store, epoch, &snapshot, &source, setup.clock.now()));
+        }
         drop(store.put_episodes(epoch, &snapshot.episodes.values().cloned().collect::<Vec<_>>()));
         drop(store.release(&setup.holder, epoch));
     }
@@ -271,13 +292,14 @@ fn grow(
     setup: &Setup,
     row: &crate::domain::SourcePlan,
     raw: &Reading,
+    known: &[Arc<QueueRow>],
     due: &dyn Fn(&crate::domain::DefinitionId, Window) -> bool,
 ) -> (Reading, Option<ledger::Growth>) {
     let scraped = raw.parts.iter().find_map(|p| match &p.outcome {
         Ok(crate::domain::Answer::Scraped(scraped)) => Some(scraped),
         _ => None,
     });
-    let growth = ledger.grow(&setup.plan, row, scraped.map_or(&[], Vec::as_slice)).and(ledger.tally(row, tallies(&setup.plan, raw)));
+    let growth = ledger.grow(&setup.plan, row, scraped.map_or(&[], Vec::as_slice)).and(ledger.tally(row, tallies(&setup.plan, raw, known)));
     (ledger::counted(ledger, &setup.plan, raw, &growth, due), Some(growth))
 }
 
@@ -327,6 +349,8 @@ struct Core {
     counted: HashMap<(crate::domain::DefinitionId, Window), DateTime<Utc>>,
     /// What the ledger was asked.
     answered: Answered,
+    /// When the queues of each source were last written down.
+    kept: BTreeMap<SourceName, DateTime<Utc>>,
     expiries: BTreeMap<SourceName, Instant>,
     missing: Missing,
     in_flight: HashSet<ActId>,
@@ -360,6 +384,7 @@ impl Core {
             written: BTreeMap::new(),
             counted: HashMap::new(),
             answered: Answered::default(),
+            kept: BTreeMap::new(),
             expiries: BTreeMap::new(),
             missing: Missing::default(),
             in_flight: HashSet::new(),
@@ -410,6 +435,7 @@ impl Core {
                 Ok(None) | Err(_) => break,
             }
         }
+        self.remember_queues(TimeDelta::zero());
         if let (Some(store), Some(epoch)) = (&self.setup.store, self.epoch) {
             drop(store.release(&self.setup.holder, epoch));
         }
@@ -620,7 +646,8 @@ impl Core {
                 let last = counted.get(&(d.clone(), w));
                 last.is_none_or(|last| at + slack - *last >= ledger_cadence(row, w))
             };
-            let (mut reading, growth) = grow(&mut self.ledger, &setup, row, &raw, &due);
+            let known = self.snapshot.queues.clone();
+            let (mut reading, growth) = grow(&mut self.ledger, &setup, row, &raw, &known, &due);
             for part in &reading.parts {
                 // A window in which nothing was found yet is looked at again next time: the first poll only sets the counters' marks.
                 let found = matches!(&part.outcome, Ok(crate::domain::Answer::Counts(rows)) if !rows.is_empty());
@@ -655,6 +682,7 @@ impl Core {
             self.take(Event::Waiting(source, self.setup.clock.now() + until));
         }
         self.remember_episodes();
+        self.remember_queues(KEEP_QUEUES);
         self.stand_down();
         self.look();
         self.show();
@@ -668,6 +696,19 @@ impl Core {
             drop(store.release(&self.setup.holder, epoch));
             self.bench = Some(Instant::now() + pace(&self.setup.plan));
             self.lose();
+        }
+    }
+
+    /// Write down how queues stand, of the sources of which that was not done for so long.
+    fn remember_queues(&mut self, pause: TimeDelta) {
+        let (Some(store), Some(epoch)) = (&self.setup.store, self.epoch) else { return };
+        let now = self.setup.clock.now();
+        let due = |source: &&SourceName| self.kept.get(*source).is_none_or(|at| now - *at >= pause || *at > now);
+        let sources: std::collections::BTreeSet<_> = self.snapshot.queues.iter().map(|row| &row.source).filter(due).cloned().collect();
+        for source in sources {
+            if keep_queues(store, epoch, &self.snapshot, &source, now).is_ok() {
+                self.kept.insert(source, now);
+            }
         }
     }
 

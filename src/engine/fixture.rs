@@ -61,6 +61,7 @@ pub fn plan(sources: Vec<SourcePlan>, definitions: Vec<Definition>) -> Plan {
         groups: Vec::new(),
         runbooks: std::sync::Arc::default(),
         queues: Vec::new(),
+        gauges: Vec::new(),
         ack: AckPolicy { max: Duration::from_hours(4) },
         read_only: false,
     }

@@ -98,7 +98,7 @@ pub fn schedule(
 ) -> Ask {
     let wants = match gives {
         Gives::Alerts => vec![Want::Alerts],
-        Gives::Scrape => vec![Want::Scrape],
+        Gives::Scrape => std::iter::once(Want::Scrape).chain(queues(plan, source)).collect(),
         Gives::Probe => vec![Want::Probe],
         Gives::Duties => vec![Want::Duties { between: Interval { from: at - DUTIES.0, to: at + DUTIES.1 } }],
         Gives::Queues => vec![Want::Queues],
@@ -121,8 +121,13 @@ fn due(source: &SourcePlan, last: Option<&DateTime<Utc>>, cadence: TimeDelta, at
     last.is_none_or(|last| at + slack - *last >= cadence || at + slack < *last)
 }
 
+/// How queues stand, if the series of this source tell of some.
+fn queues(plan: &Plan, source: &SourcePlan) -> Option<Want> {
+    plan.gauges.iter().any(|gauges| gauges.source == source.name).then_some(Want::Queues)
+}
+
 fn metrics(plan: &Plan, source: &SourcePlan, answered: &Answered, interest: &Interest, at: DateTime<Utc>) -> Vec<Want> {
-    let mut wants = Vec::new();
+    let mut wants: Vec<Want> = queues(plan, source).into_iter().collect();
     for definition in plan.definitions.iter().filter(|d| d.source == source.name && !d.sli.is_tallied()) {
         wants.push(Want::Presence { definition: definition.id.clone() });
         let due = definition.windows().into_iter().filter(|w| {

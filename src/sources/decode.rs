@@ -68,6 +68,21 @@ fn with_odd(partial: Option<Text>, odd: usize) -> Option<Text> {
     }
 }
 
+/// The answer to `promql::queues`: of each series its group, its tag and its value.
+pub fn tagged(body: &[u8], by: &[String]) -> Decoded<Vec<(Group, String, f64)>> {
+    let (lines, partial) = lines(body)?;
+    let value = |line: &Line<'_>| {
+        let group = Group(by.iter().map(|label| Untrusted::new(line.metric.get(label).unwrap_or_default())).collect());
+        Some((group, line.metric.get(TAG)?.to_owned(), line.value.as_ref()?.1.0))
+    };
+    Ok((lines.iter().filter_map(value).collect(), partial))
+}
+
+/// A time that a server wrote as seconds, if it is one.
+pub fn time_of(secs: f64) -> Option<DateTime<Utc>> {
+    instant(secs)
+}
+
 /// The answer to `promql::presence`: when each group's newest sample was taken.
 pub fn presence(body: &[u8], definition: &Definition) -> Decoded<Vec<(Group, DateTime<Utc>)>> {
     let (lines, partial) = lines(body)?;

@@ -25,7 +25,8 @@ use super::{
     source::{Gives, Lanes, Now, Piece, Source, Turn},
 };
 use crate::domain::{
-    Answer, Ask, Definition, DefinitionId, EventCounts, Grade, Group, Interval, Lane, Objective, Reading, SourceName, Text, Want, Window,
+    Answer, Ask, Definition, DefinitionId, EventCounts, GaugeTable, Grade, Group, Interval, Lane, Measure, Objective, QueueGauges,
+    QueueSample, Reading, SourceName, Text, Want, Window,
 };
 
 /// The most points of a line that a server gives (it refuses 11,000 and more).
@@ -42,10 +43,13 @@ pub struct Prometheus {
     definitions: Vec<Arc<Definition>>,
     lanes: Lanes,
     get_only: AtomicBool,
+    gauges: Vec<Arc<QueueGauges>>,
 }
 
 /// An answer in the making: what came, why it is not whole, and the server's skew.
 type Found = (Answer, Option<Text>, Option<f64>);
+/// Queues, why they are not all, and the server's skew.
+type ToldQueues = (Vec<QueueSample>, Option<Text>, Option<f64>);
 
 impl Prometheus {
     /// A Prometheus that counts for those of `definitions` that name it.
@@ -61,10 +65,20 @@ impl Prometheus {
             name: settings.name,
             lanes: Lanes::new(),
             get_only: AtomicBool::new(false),
+            gauges: Vec::new(),
         })
     }
 
+    /// The same, which also tells of queues.
+    pub fn with_queues(mut self, gauges: Vec<Arc<QueueGauges>>) -> Self {
+        self.gauges = gauges;
+        self
+    }
+
     async fn piece(&self, want: &Want, turn: Turn<'_>) -> Piece {
+        if *want == Want::Queues {
+            return self.queues(&turn).await;
+        }
         let Some(definition) = definition_of(want).and_then(|id| self.definitions.iter().find(|d| d.id == *id)) else {
             return turn.not_ours(&self.name);
         };
@@ -79,6 +93,44 @@ impl Prometheus {
             Ok((answer, partial, skew)) => Piece { as_of, outcome: Ok(answer), partial, skew },
             Err(failure) => Piece { as_of, outcome: Err(failure.fault()), partial: None, skew: None },
         }
+    }
+
+    /// How the queues of all rows stand, a request a row.
+    async fn queues(&self, turn: &Turn<'_>) -> Piece {
+        let as_of = whole_millis((turn.now)());
+        let (mut all, mut partial, mut skew) = (Vec::new(), None, None);
+        for gauges in &self.gauges {
+            match self.queues_of(gauges, as_of, turn).await {
+                Ok((queues, said, ahead)) => {
+                    all.extend(queues);
+                    (partial, skew) = (partial.or(said), skew.or(ahead));
+                }
+                Err(failure) => return Piece { as_of, outcome: Err(failure.fault()), partial: None, skew },
+            }
+        }
+        Piece { as_of, outcome: Ok(Answer::Queues(all)), partial, skew }
+    }
+
+    async fn queues_of(&self, gauges: &QueueGauges, as_of: DateTime<Utc>, turn: &Turn<'_>) -> Result<ToldQueues, Failure> {
+        let place = self.lanes.enter(&self.name, turn).await?;
+        let good = self.ask_at(&promql::queues(gauges), as_of, turn).await?;
+        drop(place);
+        let mut table = GaugeTable::new(gauges);
+        let mut partial = None;
+        self.found(good.skew, decode::tagged(&good.body, &gauges.by), |read| {
+            for (group, tag, value) in read {
+                if let Some(measure) = Measure::ALL.into_iter().find(|m| m.key() == tag) {
+                    table.put(group, measure, value);
+                } else if let Some(at) = decode::time_of(value).filter(|_| tag == promql::TAKEN) {
+                    table.sampled(group, at);
+                }
+            }
+            Answer::Queues(Vec::new())
+        })
+        .map(|(_, said, _)| partial = said)?;
+        let (queues, odd) = table.samples(as_of);
+        let odd = (odd > 0).then(|| Text::from(format!("{odd} values of queues left out: negative or no finite number")));
+        Ok((queues, partial.or(odd), good.skew))
     }
 
     async fn find(&self, want: &Want, definition: &Definition, as_of: DateTime<Utc>, turn: &Turn<'_>) -> Result<Found, Failure> {

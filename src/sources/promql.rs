@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::{Definition, Grade, Group, Selector, Window};
+use crate::domain::{Definition, Grade, Group, Measure, QueueGauges, Selector, Window};
 
 /// The label that says which side of the question a series answers.
 pub const TAG: &str = "burnwatch_side";
@@ -29,6 +29,20 @@ pub fn counts(definition: &Definition, window: Window) -> Option<String> {
         question = format!("{question} or {}", tagged(&format!("count_over_time(({count})[{window}:{step}])"), COVERED));
     }
     Some(question)
+}
+
+/// The tag of when a queue's samples were taken in [`queues`].
+pub const TAKEN: &str = "taken";
+
+/// Everything that is told of the queues of one row, each measure tagged with its key.
+pub fn queues(gauges: &QueueGauges) -> String {
+    let by = gauges.by.join(", ");
+    let measure = |(measure, selector): &(Measure, Selector)| {
+        let aggregate = if measure.is_greatest() { "max" } else { "sum" };
+        tagged(&format!("{aggregate} by ({by}) ({selector})"), measure.key())
+    };
+    let taken = gauges.measures.first().map(|(_, selector)| tagged(&format!("max by ({by}) (timestamp({selector}))"), TAKEN));
+    gauges.measures.iter().map(measure).chain(taken).collect::<Vec<_>>().join(" or ")
 }
 
 /// When each group's newest sample was taken.

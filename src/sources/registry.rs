@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     config::{self, ClientSettings, Kind, Section, SourceCommon, SourceRow, Target},
-    domain::{Definition, Feed, Seat, Severity, SourceName, SourcePlan, Text},
+    domain::{Definition, Feed, QueueGauges, Seat, Severity, SourceName, SourcePlan, Text},
 };
 
 /// The kinds of source there are.
@@ -112,12 +112,13 @@ impl Row {
         }
     }
     /// The source itself. Fails if a certificate cannot be read, or the like.
-    pub fn source(&self, definitions: &[Arc<Definition>]) -> Result<Arc<dyn Source>, BadSettings> {
+    pub fn source(&self, definitions: &[Arc<Definition>], gauges: &[Arc<QueueGauges>]) -> Result<Arc<dyn Source>, BadSettings> {
         let ours: Vec<_> = definitions.iter().filter(|d| d.source == self.plan.name).cloned().collect();
+        let gauges = gauges.iter().filter(|g| g.source == self.plan.name).cloned().collect();
         Ok(match self.settings.clone() {
-            Settings::Prometheus(settings) => Arc::new(Prometheus::new(settings, ours)?),
+            Settings::Prometheus(settings) => Arc::new(Prometheus::new(settings, ours)?.with_queues(gauges)),
             Settings::Alertmanager(settings) => Arc::new(Alertmanager::new(settings)?),
-            Settings::Scrape(settings) => Arc::new(Scrape::new(settings, ours)?),
+            Settings::Scrape(settings) => Arc::new(Scrape::new(settings, ours)?.with_queues(gauges)),
             Settings::Probe(settings) => Arc::new(Probe::new(settings)?),
             Settings::Ical(settings) => Arc::new(Ical::new(settings)?),
             Settings::PagerDuty(settings) => Arc::new(PagerDuty::new(settings)?),

@@ -23,7 +23,10 @@ use super::{
     settings::{BadSettings, Deadlines, ScrapeSettings, ScrapeTarget},
     source::{Gives, Now, Piece, Source, Turn},
 };
-use crate::domain::{Answer, Ask, Counter, Definition, Fault, Group, Lane, Reading, Scraped, SourceName, Text, Untrusted, Want, quote};
+use crate::domain::{
+    Answer, Ask, Counter, Definition, Fault, GaugeTable, Group, Lane, Measure, QueueGauges, Reading, Scraped, SourceName, Text, Untrusted,
+    Want, quote,
+};
 
 /// How many targets are asked at the same time.
 const AT_ONCE: usize = 64;
@@ -38,6 +41,7 @@ pub struct Scrape {
     targets: Vec<Target>,
     wanted: Wanted,
     gate: Semaphore,
+    gauges: Vec<Arc<QueueGauges>>,
 }
 
 #[derive(Debug)]
@@ -60,6 +64,16 @@ struct Taken {
     skew: Option<f64>,
     /// The counters, and how many series were left out because they are no counters.
     counters: Result<(Vec<Counter>, usize), Fault>,
+    /// What tells of queues.
+    gauges: Vec<GaugeValue>,
+}
+
+/// By which row, of which group, what and how much.
+type GaugeValue = (usize, Group, Measure, f64);
+
+/// Why nothing came, if nothing did.
+fn fault_of(taken: &[Taken]) -> Option<Fault> {
+    taken.iter().find_map(|t| t.counters.as_ref().err()).filter(|_| taken.iter().all(|t| t.counters.is_err())).cloned()
 }
 
 impl Scrape {
@@ -80,21 +94,40 @@ impl Scrape {
             targets,
             wanted: Wanted::new(own),
             gate: Semaphore::new(AT_ONCE),
+            gauges: Vec::new(),
         })
     }
 
-    async fn piece(&self, want: &Want, turn: Turn<'_>) -> Piece {
-        if *want != Want::Scrape {
-            return turn.not_ours(&self.name);
-        }
-        let taken = join_all(self.targets.iter().map(|target| self.take(target, turn))).await;
-        let skew = taken.iter().find_map(|t| t.skew);
-        let partial = complaint(&taken);
-        let outcome = match taken.iter().find_map(|t| t.counters.as_ref().err()) {
-            Some(fault) if taken.iter().all(|t| t.counters.is_err()) => Err(fault.clone()),
-            _ => Ok(Answer::Scraped(taken.into_iter().map(Scraped::from).collect())),
+    /// The same, which also tells of queues.
+    pub fn with_queues(mut self, gauges: Vec<Arc<QueueGauges>>) -> Self {
+        self.gauges = gauges;
+        self
+    }
+
+    /// The counters of all targets.
+    fn counters(taken: &[Taken], turn: Turn<'_>) -> Piece {
+        let outcome = match fault_of(taken) {
+            Some(fault) => Err(fault),
+            None => Ok(Answer::Scraped(taken.iter().map(Scraped::from).collect())),
         };
-        Piece { as_of: turn.began, outcome, partial, skew }
+        Piece { as_of: turn.began, outcome, partial: complaint(taken), skew: taken.iter().find_map(|t| t.skew) }
+    }
+
+    /// The queues that the targets tell of together.
+    fn queues(&self, taken: &[Taken], turn: Turn<'_>) -> Piece {
+        let (mut all, mut left_out) = (Vec::new(), 0);
+        for (row, gauges) in self.gauges.iter().enumerate() {
+            let mut table = GaugeTable::new(gauges);
+            for (_, group, measure, value) in taken.iter().flat_map(|t| &t.gauges).filter(|(at, ..)| *at == row) {
+                table.put(group.clone(), *measure, *value);
+            }
+            let (queues, odd) = table.samples(turn.began);
+            all.extend(queues);
+            left_out += odd;
+        }
+        let odd = (left_out > 0).then(|| Text::from(format!("{left_out} values of queues left out: negative or no finite number")));
+        let outcome = fault_of(taken).map_or(Ok(Answer::Queues(all)), Err);
+        Piece { as_of: turn.began, outcome, partial: complaint(taken).or(odd), skew: taken.iter().find_map(|t| t.skew) }
     }
 
     async fn take(&self, target: &Target, turn: Turn<'_>) -> Taken {
@@ -103,20 +136,48 @@ impl Scrape {
         let at = (turn.now)();
         let got = self.http.call(&target.address, Call::Get(&[]), turn.left(), turn.now).await;
         let skew = got.as_ref().ok().and_then(|good| good.skew);
+        let mut gauges = Vec::new();
         let counters = got.and_then(|good| {
             let bad = |e: BadLine| {
                 let what = format!("{} does not serve the metrics text format ({e}); check the address", target.address.host());
                 Failure::malformed(&self.name, &what)
             };
+            gauges = self.gauges_of(&good.body, &target.labels).map_err(bad)?;
             self.wanted.pick(&good.body, &target.labels).map_err(bad)
         });
-        Taken { target: target.address.shown(), at, skew, counters: counters.map_err(Failure::fault) }
+        Taken { target: target.address.shown(), at, skew, counters: counters.map_err(Failure::fault), gauges }
+    }
+
+    /// The values of a body that tell of queues.
+    fn gauges_of(&self, body: &[u8], extra: &BTreeMap<String, String>) -> Result<Vec<GaugeValue>, BadLine> {
+        let mut found = Vec::new();
+        for sample in exposition::parse(body).filter(|_| !self.gauges.is_empty()) {
+            let sample = sample?;
+            let told = |(row, gauges): (usize, &Arc<QueueGauges>)| {
+                let named = gauges.measures.iter().filter(|(_, s)| s.metric() == sample.name);
+                named.map(|(measure, selector)| (row, Arc::clone(gauges), *measure, selector.clone())).collect::<Vec<_>>()
+            };
+            let rows: Vec<_> = self.gauges.iter().enumerate().flat_map(told).collect();
+            if rows.is_empty() {
+                continue;
+            }
+            let labels = labels(&sample, extra);
+            let value = |name: &str| labels.get(name).map(|v| &**v);
+            for (row, gauges, measure, selector) in rows {
+                if selector.selects(sample.name, value) {
+                    let group = Group(gauges.by.iter().map(|label| Untrusted::new(value(label).unwrap_or_default())).collect());
+                    found.push((row, group, measure, sample.value));
+                }
+            }
+        }
+        Ok(found)
     }
 }
 
-impl From<Taken> for Scraped {
-    fn from(taken: Taken) -> Self {
-        Self { target: taken.target, at: taken.at, samples: taken.counters.map(|(counters, _)| counters) }
+impl From<&Taken> for Scraped {
+    fn from(taken: &Taken) -> Self {
+        let samples = taken.counters.as_ref().map(|(counters, _)| counters.clone()).map_err(Fault::clone);
+        Self { target: taken.target.clone(), at: taken.at, samples }
     }
 }
 
@@ -144,7 +205,14 @@ impl Source for Scrape {
     }
     async fn poll(&self, ask: &Ask, lane: Lane, now: Now<'_>) -> Reading {
         let turn = Turn::begin(lane, self.deadlines, now);
-        let pieces = join_all(ask.wants.iter().map(|want| self.piece(want, turn))).await;
+        // One look at each page, whatever is wanted of it.
+        let taken = join_all(self.targets.iter().map(|target| self.take(target, turn))).await;
+        let piece = |want: &Want| match want {
+            Want::Scrape => Self::counters(&taken, turn),
+            Want::Queues => self.queues(&taken, turn),
+            _ => turn.not_ours(&self.name),
+        };
+        let pieces = ask.wants.iter().map(piece).collect();
         turn.reading(&self.name, &ask.wants, pieces)
     }
 }

@@ -24,6 +24,7 @@ mod ledger;
 mod modes;
 mod open;
 mod place;
+mod queues;
 mod readings;
 mod schema;
 mod verify;

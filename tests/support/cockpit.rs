@@ -57,7 +57,8 @@ fn setup(file: &Path, clock: Clock) -> Setup {
     let words = Vocabulary { kinds: &registry::KINDS, themes: &[] };
     let found = Found { path: file.to_owned(), origin: Origin::Named };
     let loaded = config::load(&found, &words, registry::read).unwrap_or_else(|problems| panic!("{problems}"));
-    let sources: Vec<Arc<dyn Source>> = loaded.sources.iter().map(|row| row.source(&loaded.config.definitions).unwrap()).collect();
+    let sources: Vec<Arc<dyn Source>> =
+        loaded.sources.iter().map(|row| row.source(&loaded.config.definitions, &loaded.config.gauges).unwrap()).collect();
     let config = loaded.config;
     let plan = Plan {
         groups: Vec::new(),
@@ -70,7 +71,8 @@ fn setup(file: &Path, clock: Clock) -> Setup {
         rotations: config.rotations,
         feeds: Vec::new(),
         runbooks: std::sync::Arc::default(),
-        queues: Vec::new(),
+        queues: config.queues,
+        gauges: config.gauges,
         ack: AckPolicy { max: config.cockpit.ack_max },
         read_only: false,
     };

@@ -20,6 +20,7 @@ pub mod hostile;
 pub mod http;
 pub mod pagerduty;
 pub mod pty;
+pub mod rabbit;
 pub mod redis;
 pub mod server;
 pub mod shop;

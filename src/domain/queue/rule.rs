@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use chrono::TimeDelta;
 
 use super::QueueSample;
-use crate::domain::{SourceName, Text};
+use crate::domain::{DefinitionId, SourceName, Text};
 
 /// The longest that work should wait where no row says otherwise.
 pub const UNLESS_TOLD: TimeDelta = TimeDelta::minutes(5);
@@ -23,6 +23,8 @@ pub struct QueueRule {
     pub max_age: Option<TimeDelta>,
     /// Whether somebody is expected to take from them: not so of dead-letter queues and archives, which never stall.
     pub workers: bool,
+    /// The SLO that is promised of their ages, if one is.
+    pub promise: Option<DefinitionId>,
 }
 
 impl QueueRule {

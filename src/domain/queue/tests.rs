@@ -145,7 +145,7 @@ fn backlog_is_what_waits_too_long_or_will() {
     let rule = |max_age: i64| {
         let queues = "orders".parse().unwrap();
         let max_age = Some(TimeDelta::seconds(max_age));
-        [Arc::new(QueueRule { queues, source: None, service: Some("shop".into()), max_age, workers: true })]
+        [Arc::new(QueueRule { queues, source: None, service: Some("shop".into()), max_age, workers: true, promise: None })]
     };
     let old = |n: u64| QueueSample { oldest_at: Some(at(n as i64 * 15 - 100)), ..counted(4, n * 15, n * 15) };
     let row = after((0..5).map(old), &rule(90));
@@ -164,7 +164,7 @@ fn backlog_is_what_waits_too_long_or_will() {
 #[test]
 fn what_nobody_is_expected_to_take_from_counts_as_failed() {
     let queues = "*".parse().unwrap();
-    let rule = [Arc::new(QueueRule { queues, source: None, service: None, max_age: None, workers: false })];
+    let rule = [Arc::new(QueueRule { queues, source: None, service: None, max_age: None, workers: false, promise: None })];
     let letters = |n: u64| QueueSample { consumers: Some(0), ..counted(n, n, 0) };
     let row = after([letters(3), letters(3), letters(3)], &rule);
     assert_eq!((row.state, row.now.failed, row.is_quiet()), (QueueState::Ok, Some(3), true));

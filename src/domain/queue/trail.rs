@@ -219,6 +219,11 @@ impl QueueTrail {
         (secs > 0.0).then(|| jobs as f64 / secs)
     }
 
+    /// Whether nothing has waited and nothing has moved for all that is known.
+    pub fn is_idle(&self) -> bool {
+        self.cells.iter().all(|cell| cell.depth.is_none_or(|depth| depth == 0) && cell.finished.0 == 0 && cell.entered.0 == 0)
+    }
+
     /// How many more have been given up over the last minutes; 0 if that is not told.
     pub fn failed_grew(&self) -> u64 {
         let grown = self.marks.windows(2).filter_map(|p| growth(p.first()?.failed, p.last()?.failed));

@@ -3,7 +3,10 @@
 //! A queue that an answer leaves out may be one that its broker has not found again yet: it stays as it was for two intervals. What a
 //! source no longer tells is stale, never empty.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -18,7 +21,8 @@ pub fn polled(next: &mut Snapshot, plan: &Plan, source: &SourceName, samples: &[
     let kept = plan.source(source).and_then(|s| TimeDelta::from_std(s.stale_after()).ok()).unwrap_or_default();
     let (ours, mut rows): (Vec<_>, Vec<_>) = std::mem::take(&mut next.queues).into_iter().partition(|row| row.source == *source);
     let mut ours: HashMap<Text, Arc<QueueRow>> = ours.into_iter().map(|row| (row.name().clone(), row)).collect();
-    for sample in samples {
+    let mut names = HashSet::new();
+    for sample in samples.iter().filter(|sample| names.insert(&sample.name)) {
         let before = ours.remove(&sample.name);
         let seen = QueueRow::seen(before.as_deref(), source, sample, as_of, &plan.queues);
         if let Some(row) = &seen {
@@ -62,7 +66,9 @@ pub fn settle(next: &mut Snapshot, plan: &Plan, now: DateTime<Utc>) {
     let mut moved = false;
     next.queues.retain(|row| plan.source(&row.source).is_some());
     for row in &mut next.queues {
-        let old = plan.source(&row.source).is_some_and(|s| (now - row.as_of).to_std().is_ok_and(|age| age > s.stale_after()));
+        let sampled = row.now.sampled_at.is_some();
+        let limit = plan.source(&row.source).map(|s| if sampled { s.sample_stale_after().max(s.stale_after()) } else { s.stale_after() });
+        let old = limit.is_some_and(|limit| (now - row.as_of).to_std().is_ok_and(|age| age > limit));
         if old && row.state != QueueState::Stale {
             Arc::make_mut(row).state = QueueState::Stale;
             moved = true;

@@ -36,7 +36,7 @@ impl Outside {
     fn poll(&mut self, secs: i64, outcome: Result<Answer, Fault>) {
         let part = Part { want: Want::Probe, as_of: at(secs), outcome, partial: None };
         let raw = Reading { source: "outside".into(), lane: Lane::Short, at: at(secs), took_us: 1, skew_secs: None, parts: vec![part] };
-        let growth = self.ledger.tally(&self.plan.sources[0], tallies(&self.plan, &raw));
+        let growth = self.ledger.tally(&self.plan.sources[0], tallies(&self.plan, &raw, &[]));
         let reading = counted(&self.ledger, &self.plan, &raw, &growth, &|_, _| true);
         self.snapshot = fold(&self.snapshot, &self.plan, Event::Read(Arc::new(reading)), at(secs));
     }

@@ -61,6 +61,7 @@ fn plan() -> Plan {
         people: vec![person("maya"), person("jon"), person("ana")],
         rotations: vec![Arc::new(payments)],
         queues: Vec::new(),
+        gauges: Vec::new(),
         feeds: vec![Feed { source: "rota".into(), rotation: "search".into(), seat: Seat::Primary }],
         runbooks: std::sync::Arc::default(),
         ack: AckPolicy { max: Duration::from_hours(4) },
