@@ -222,7 +222,16 @@ fn engine(toml: &str) -> Running {
     let me = Actor { name: "maya".into(), verified: true };
     let holder = Holder { id: "test".into(), name: "test".into(), pid: std::process::id() };
     let state = StoreState::default();
-    let setup = Setup { plan: Arc::new(plan), sources, store: None, state: state.clone(), me, holder, clock: Clock::system() };
+    let setup = Setup {
+        plan: Arc::new(plan),
+        sources,
+        store: None,
+        state: state.clone(),
+        me,
+        holder,
+        clock: Clock::system(),
+        program: env!("CARGO_BIN_EXE_burnwatch").into(),
+    };
     engine::start(setup, || (None, state)).unwrap()
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::domain::Window;
+use crate::domain::{RunId, Window};
 
 /// A reliability cockpit for the terminal: what burns, since when, who has it, what to do next.
 #[derive(Debug, Parser)]
@@ -185,6 +185,9 @@ pub enum Command {
         #[arg(default_value = "./burnwatch.toml", value_name = "FILE")]
         file: PathBuf,
     },
+    /// One step of a runbook, as burnwatch starts itself to run it
+    #[command(name = "__run-step", hide = true)]
+    RunStep,
     /// What was done here, and whether the journal is as it was written
     Audit {
         /// What to tell of it
@@ -238,6 +241,53 @@ pub struct OncallLook {
     #[arg(long, value_name = "R")]
     pub rotation: Option<String>,
     /// As JSON, documented in docs/STATUS.md
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What to run.
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+pub struct RunWords {
+    /// Which runbook, by its file's name without .md; or the number of a run, to go on in that one
+    pub name: String,
+    /// For which incident; a unique beginning is enough. Its labels reach the steps as variables
+    #[arg(long, value_name = "ID")]
+    pub incident: Option<String>,
+    /// What a step asks for: region=eu; may be given several times
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub input: Vec<String>,
+    /// This step, instead of the one whose turn it is
+    #[arg(long, value_name = "NAME", conflicts_with = "all")]
+    pub step: Option<String>,
+    /// One step after the other, until one fails or is for a person
+    #[arg(long)]
+    pub all: bool,
+    /// Run a step again of which nobody knows how it ended: you have looked at what it did
+    #[arg(long)]
+    pub again: bool,
+    /// Also what the runbook calls dangerous
+    #[arg(long)]
+    pub yes: bool,
+    /// Show exactly what would run, and run nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print how the run stands in the end as JSON, documented in docs/STATUS.md, and no output
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What to take back.
+#[derive(Debug, Args)]
+pub struct UndoWords {
+    /// Which run: 0192
+    pub run: RunId,
+    /// The step to take back
+    pub step: String,
+    /// What the step that takes it back asks for: region=eu; may be given several times
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub input: Vec<String>,
+    /// Print how the run stands in the end as JSON, and no output
     #[arg(long)]
     pub json: bool,
 }
@@ -359,6 +409,67 @@ pub enum RunbookCommand {
         /// Which files; all that the configuration names if left out
         #[arg(value_name = "FILE")]
         files: Vec<PathBuf>,
+    },
+    /// Run the next step of a runbook, in the run that is open or in a new one; its output goes to stdout
+    Run(RunWords),
+    /// How a run stands; those that are open and the newest others if none is named
+    Status {
+        /// Which run: 0192
+        run: Option<RunId>,
+        /// As JSON, documented in docs/STATUS.md
+        #[arg(long)]
+        json: bool,
+    },
+    /// Come back to the step that runs, or ran last: what it wrote, and what it writes until it ends
+    Attach {
+        /// Which run: 0192
+        run: RunId,
+        /// No output, and how the run stands in the end as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say that the step whose turn it is was done by hand
+    Tick {
+        /// Which run: 0192
+        run: RunId,
+        /// What to say about it
+        #[arg(long, value_name = "TEXT")]
+        note: Option<String>,
+        /// Print how the run stands as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Leave the step whose turn it is out
+    Skip {
+        /// Which run: 0192
+        run: RunId,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// Print how the run stands as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take a step back by the step that the runbook names for that
+    Undo(UndoWords),
+    /// End the step that runs, or what a lost one has left running
+    Cancel {
+        /// Which run: 0192
+        run: RunId,
+        /// Print how the run stands as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// End a run before its end, and the step that runs
+    Abort {
+        /// Which run: 0192
+        run: RunId,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// Print how the run stands as JSON
+        #[arg(long)]
+        json: bool,
     },
 }
 

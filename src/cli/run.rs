@@ -89,6 +89,7 @@ fn dispatch(cli: &Cli) -> Result<Code> {
         Some(Command::Oncall { what: Some(what), .. }) => oncall_act(common, what),
         Some(Command::Runbook { what }) => runbook::runbook(common, what),
         Some(Command::Trust { file }) => trust::trust(file),
+        Some(Command::RunStep) => Ok(crate::engine::run_step().map(|()| Code::Yes)?),
         Some(Command::Audit { what: AuditCommand::List { last, json } }) => audit::list(common, *last, *json),
         Some(Command::Audit { what: AuditCommand::Verify { json } }) => audit::verify(common, *json),
         Some(Command::Store { what: StoreCommand::Init { group } }) => store::init(common, group),

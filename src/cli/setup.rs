@@ -40,7 +40,17 @@ pub fn prepare(loaded: &Loaded<Row>, common: &Common) -> Result<Setup> {
     let sources: Vec<Arc<dyn Source>> = sources.collect::<Result<_, _>>().context("a source cannot be used")?;
     let state = StoreState { place: Text::from(store_folder(loaded, common).display().to_string()), ..StoreState::default() };
     let me = who::actor(&config.people, &config.cockpit.shared_accounts, common.who.as_deref());
-    Ok(Setup { plan: Arc::new(plan(loaded, common)), sources, store: None, state, holder: holder(&me.name), me, clock: Clock::system() })
+    let program = PathBuf::from("/proc/self/exe");
+    Ok(Setup {
+        plan: Arc::new(plan(loaded, common)),
+        sources,
+        store: None,
+        state,
+        holder: holder(&me.name),
+        me,
+        clock: Clock::system(),
+        program,
+    })
 }
 
 /// Where the store is: `--store`, else the config's, else the user's own.

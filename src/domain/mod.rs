@@ -73,7 +73,7 @@ pub use response::{LOOKS_BACK, Mean, Response, SERVICE_LABELS, response, service
 pub use rota::{Book, Handoff, HandoffNote, Held, MadeOverride, Place, ROTATION_PREFIX, Rota, RotationLog, SeatRow, rotation_subject};
 pub use rotation::{BadRotation, Layer, Override, Rotation};
 pub use run::{
-    Attempt, Begun, End, How, Judgement, Left, Outline, OutputMark, Process, RUN_PREFIX, Run, RunEvent, RunId, RunRefusal, RunState,
+    Attempt, Begun, End, Facts, How, Judgement, Left, Outline, OutputMark, Process, RUN_PREFIX, Run, RunEvent, RunId, RunRefusal, RunState,
     RunStep, Settled, Started, StepOutput, StepState, legible,
 };
 pub use runbook::{

@@ -14,7 +14,7 @@ use chrono::{DateTime, Utc};
 
 use super::{ActId, Actor, Entry, Hash, IncidentId, RunbookId, StepName, Text, What};
 
-pub use event::{Begun, End, How, Judgement, Left, Outline, OutputMark, Process, RunEvent, Started};
+pub use event::{Begun, End, Facts, How, Judgement, Left, Outline, OutputMark, Process, RunEvent, Started};
 pub use output::{StepOutput, legible};
 pub use step::{Attempt, RunStep, Settled, StepState};
 
@@ -70,6 +70,8 @@ pub struct Run {
     pub incident: Option<IncidentId>,
     /// What people call that.
     pub incident_title: Option<Text>,
+    /// What was known of that when the run began.
+    pub facts: Option<Facts>,
     /// For whose service, if that is known.
     pub service: Option<Text>,
     /// Who began it.
@@ -206,6 +208,7 @@ impl Run {
             hash: begun.hash.clone(),
             incident: begun.incident.clone(),
             incident_title: begun.incident_title.clone(),
+            facts: begun.facts.clone(),
             service: entry.service.clone(),
             by: entry.who.clone(),
             at: entry.at,

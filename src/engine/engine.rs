@@ -3,9 +3,12 @@
 //! One actor on a thread of its own owns the snapshot; pollers, the store's watch and people send it messages, one after the other. The
 //! screen never waits for it and it never waits for the screen.
 
+mod runs;
+
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     io,
+    path::PathBuf,
     sync::Arc,
     thread::JoinHandle,
     time::Duration,
@@ -31,8 +34,8 @@ use super::{
 use crate::{
     domain::{
         Act, ActId, Actor, Chronicle, DRILL_PREFIX, Definition, Effect, Entry, Episode, Event, Grade, IncidentId, Lane, LeaseView, Outcome,
-        Plan, Question, QueueRow, ROTATION_PREFIX, Reading, Request, SloId, Snapshot, SourceName, StoreState, Target, Text, Toast, What,
-        Window,
+        Plan, Question, QueueRow, ROTATION_PREFIX, RUN_PREFIX, Reading, Request, SloId, Snapshot, SourceName, StoreState, Target, Text,
+        Toast, Verb, What, Window,
     },
     sources::{Gives, Source},
     store::{ChangeWatch, Holder, Lease, Store, StoreError, changes},
@@ -41,11 +44,13 @@ use crate::{
 /// The kind of source whose counters are kept here.
 const SCRAPE: &str = "scrape";
 
+pub use runs::{catch_up, recall, run_once};
+
 /// Entries read from the journal at the start.
 const JOURNAL_TAIL: u32 = 5_000;
 
 /// Threads that are read however old they are, by what their subjects begin with.
-const KEPT_THREADS: [&str; 2] = [ROTATION_PREFIX, DRILL_PREFIX];
+const KEPT_THREADS: [&str; 3] = [ROTATION_PREFIX, DRILL_PREFIX, RUN_PREFIX];
 
 /// How far back episodes are looked at in the beginning: as far as the accounts of those on call go, and some.
 const EPISODES: TimeDelta = TimeDelta::days(31);
@@ -73,6 +78,9 @@ pub struct Setup {
     pub holder: Holder,
     /// The time.
     pub clock: Clock,
+    /// This program, which runs steps of runbooks by starting itself anew: a path that leads to the very one that runs now, also if its file
+    /// was replaced.
+    pub program: PathBuf,
 }
 
 /// A store, or why there is none.
@@ -256,7 +264,13 @@ pub async fn look_after(setup: &Setup, snapshot: Snapshot, subject: &IncidentId)
 /// What acts need; `None` without a store.
 fn acting(setup: &Setup) -> Option<Acting> {
     let store = setup.store.clone()?;
-    Some(Acting { plan: Arc::clone(&setup.plan), sources: setup.sources.clone(), store, me: setup.me.clone() })
+    Some(Acting {
+        plan: Arc::clone(&setup.plan),
+        sources: setup.sources.clone(),
+        store,
+        me: setup.me.clone(),
+        program: setup.program.clone(),
+    })
 }
 
 /// Do one act and see it through: for commands.
@@ -363,6 +377,8 @@ struct Core {
     toasts: u64,
     compacted: DateTime<Utc>,
     bench: Option<Instant>,
+    /// The output that is on screen.
+    watched: Option<runs::Watched>,
 }
 
 impl Core {
@@ -395,6 +411,7 @@ impl Core {
             toasts: 0,
             compacted,
             bench: None,
+            watched: None,
         }
     }
 
@@ -408,6 +425,7 @@ impl Core {
         let mut next_beat = Instant::now() + beat;
         loop {
             let expiry = self.expiries.values().min().copied();
+            let output = self.next_output();
             tokio::select! {
                 _ = stop.recv() => break,
                 Some(request) = inbox.recv() => self.request(request, &done),
@@ -420,6 +438,7 @@ impl Core {
                     self.beat();
                 }
                 () = sleep_until(expiry.unwrap_or(next_beat)), if expiry.is_some() => self.tick(),
+                () = sleep_until(output.unwrap_or(next_beat)), if output.is_some() => self.read_output(),
             }
             self.work(&done);
         }
@@ -734,6 +753,8 @@ impl Core {
         self.lease();
         // What the watch on the store has missed, or all of it where the system gives none.
         self.catch_up();
+        self.look_after_runs();
+        self.judge_runs();
         self.tick();
         self.compact();
     }
@@ -766,13 +787,14 @@ impl Core {
         match request {
             Request::Look(Question::Refresh) => self.refresh.send_modify(|n| *n += 1),
             Request::Look(Question::Chronicle(id)) => self.look_up(&id),
-            Request::Look(Question::Output(_)) => {}
+            Request::Look(Question::Output(key)) => self.watch_output(key),
             Request::Look(Question::History(visible)) => {
                 self.visible = visible;
                 self.look();
             }
             Request::Act(act) => {
-                if let Err(refusal) = self.act(&act, done) {
+                let tried = if let Verb::Run(verb) = &act.verb { self.run_act(&act, verb) } else { self.act(&act, done) };
+                if let Err(refusal) = tried {
                     self.toast(true, refusal.to_string(), Some(act.incident));
                 }
             }

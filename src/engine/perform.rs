@@ -7,9 +7,10 @@
 
 mod groups;
 mod rotations;
+mod runs;
 mod upkeep;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -23,6 +24,7 @@ use crate::{
 };
 
 pub use rotations::RotationRefusal;
+pub use runs::{RunTrouble, look_after_runs};
 pub use upkeep::{Missing, chores};
 
 /// How often, and how long after one another, a command tries to write its intent while the lease holder is at it.
@@ -83,6 +85,9 @@ pub enum Refusal {
     /// What was asked of a rotation cannot be.
     #[error("{0}; nothing was done")]
     Rotation(RotationRefusal),
+    /// What was asked of a run cannot be.
+    #[error("{0}; nothing was done")]
+    Run(RunTrouble),
     /// Acting is switched off.
     #[error("this cockpit is read-only; nothing was done")]
     ReadOnly,
@@ -105,6 +110,8 @@ pub struct Acting {
     pub store: Arc<Store>,
     /// Who acts unless the request says otherwise.
     pub me: Actor,
+    /// This program, for starting it anew: a path that leads to the very one that runs now.
+    pub program: PathBuf,
 }
 
 impl Acting {

@@ -28,6 +28,7 @@ mod settings;
 mod sidekiq;
 mod silence;
 mod source;
+mod step;
 #[cfg(test)]
 mod tests;
 
@@ -47,4 +48,5 @@ pub use settings::{
     AlertmanagerSettings, BadSettings, Credentials, Deadlines, HttpSettings, IcalPlace, IcalSettings, PagerDutySettings,
     PrometheusSettings, QueueSystem, RabbitMqSettings, RedisPlace, RedisSettings, ScrapeSettings, ScrapeTarget,
 };
-pub use source::{Chronicle, Examiner, Finding, Gives, Order, Responder, Source};
+pub use source::{Chronicle, Examiner, Figures, Finding, Gives, Order, Responder, Source};
+pub use step::{Answered, Unanswered, send};

@@ -3,6 +3,8 @@
 //! Every want is one request, at an instant that we name, so that a figure's `as_of` is exact. Questions go by POST, which has room for
 //! long ones, and by GET for good once a server has refused POST with 405.
 
+mod figure;
+
 use std::{
     sync::{
         Arc,
@@ -22,7 +24,7 @@ use super::{
     http::{Call, Good, Http},
     promql,
     settings::{BadSettings, Deadlines, PrometheusSettings},
-    source::{Gives, Lanes, Now, Piece, Source, Turn},
+    source::{Figures, Gives, Lanes, Now, Piece, Source, Turn},
 };
 use crate::domain::{
     Answer, Ask, Definition, DefinitionId, EventCounts, GaugeTable, Grade, Group, Interval, Lane, Measure, Objective, QueueGauges,
@@ -209,6 +211,9 @@ impl Source for Prometheus {
         let turn = Turn::begin(lane, self.deadlines, now);
         let pieces = join_all(ask.wants.iter().map(|want| self.piece(want, turn))).await;
         turn.reading(&self.name, &ask.wants, pieces)
+    }
+    fn figures(&self) -> Option<&dyn Figures> {
+        Some(self)
     }
 }
 

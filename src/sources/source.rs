@@ -61,6 +61,17 @@ pub trait Source: Send + Sync + fmt::Debug {
     fn chronicle(&self) -> Option<&dyn Chronicle> {
         None
     }
+    /// Figures that nobody has planned for, for the backends that can be asked anything.
+    fn figures(&self) -> Option<&dyn Figures> {
+        None
+    }
+}
+
+/// A backend that answers a query in its own language with one figure.
+#[async_trait]
+pub trait Figures: Send + Sync {
+    /// The figure that `query` gives now; `None` if it gives none, and an error in words if that cannot be told within `limit`.
+    async fn figure(&self, query: &str, limit: Duration, now: Now<'_>) -> Result<Option<f64>, Text>;
 }
 
 /// A backend that can tell what we may do there, and as whom.

@@ -78,6 +78,17 @@ impl Store {
         read().map_err(|e| self.journal_error(&e))
     }
 
+    /// The highest number among the subjects that are `prefix` and a number; 0 if there is none.
+    pub fn highest(&self, prefix: &str) -> Result<u64, StoreError> {
+        let journal = self.journal();
+        let sql = "SELECT coalesce(max(CAST(substr(subject, ?3) AS INTEGER)), 0) FROM entry WHERE subject >= ?1 AND subject < ?2";
+        let read = || -> rusqlite::Result<i64> {
+            let first = i64::try_from(prefix.len() + 1).unwrap_or(i64::MAX);
+            journal.prepare_cached(sql)?.query_row(params![prefix, format!("{prefix}\u{10ffff}"), first], |row| row.get(0))
+        };
+        read().map(i64::cast_unsigned).map_err(|e| self.journal_error(&e))
+    }
+
     fn entries(&self, sql: &str, parameter: u64) -> Result<Vec<Entry>, StoreError> {
         let journal = self.journal();
         let read = || -> rusqlite::Result<Vec<Entry>> {

@@ -5,6 +5,8 @@
 //! counts in [`Bucket`]s, counters as they stood last, episodes, and the lease. They are two files so that the bulk of the second
 //! never holds the lock that an act needs.
 //!
+//! What a step of a runbook writes lies in a file of its own in the folder `runs`: too much for a journal, and read while it grows.
+//!
 //! One cockpit at a time holds the lease, polls, and writes the history; every such write names the lease's epoch, so that a holder
 //! who slept and comes back late writes nothing. The others read what it wrote, and see it within milliseconds: each commit touches its
 //! database file, and [`changes`] watches for that.
@@ -27,6 +29,7 @@ mod place;
 mod queues;
 mod readings;
 mod schema;
+mod spool;
 mod verify;
 mod watch;
 
@@ -36,5 +39,6 @@ pub use ledger::{Bucket, LastCounters};
 pub use modes::{check_modes, init_shared};
 pub use open::Store;
 pub use place::default_folder;
+pub use spool::{HEAD as OUTPUT_HEAD, Spool, Spooled, TAIL as OUTPUT_TAIL};
 pub use verify::{Head, Verified};
 pub use watch::{ChangeWatch, Changed, changes};

@@ -60,6 +60,7 @@ fn setup(file: &Path, clock: Clock) -> Setup {
     let sources: Vec<Arc<dyn Source>> =
         loaded.sources.iter().map(|row| row.source(&loaded.config.definitions, &loaded.config.gauges).unwrap()).collect();
     let config = loaded.config;
+    let runbooks = Arc::new(config::library(&config, &[]).library);
     let plan = Plan {
         groups: Vec::new(),
         name: config.cockpit.name.clone(),
@@ -70,7 +71,7 @@ fn setup(file: &Path, clock: Clock) -> Setup {
         people: config.people,
         rotations: config.rotations,
         feeds: Vec::new(),
-        runbooks: std::sync::Arc::default(),
+        runbooks,
         queues: config.queues,
         gauges: config.gauges,
         ack: AckPolicy { max: config.cockpit.ack_max },
@@ -78,6 +79,7 @@ fn setup(file: &Path, clock: Clock) -> Setup {
     };
     let store = Store::open(&config.store.url.unwrap()).unwrap();
     Setup {
+        program: env!("CARGO_BIN_EXE_burnwatch").into(),
         plan: Arc::new(plan),
         sources,
         store: Some(Arc::new(store)),

@@ -22,6 +22,7 @@ fn begun() -> RunEvent {
         hash: Hash::of(b"file"),
         incident: None,
         incident_title: None,
+        facts: None,
         drill: Some("bad-canary".into()),
         steps: Vec::new(),
     }))

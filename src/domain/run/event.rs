@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::super::{ActId, EffectWish, Hash, IncidentId, Runbook, RunbookId, Signal, Step, StepName, Text, Untrusted, Window};
+use super::super::{
+    ActId, EffectWish, Hash, Incident, IncidentId, Labels, Runbook, RunbookId, Severity, Signal, SourceName, Step, StepName, Text,
+    Untrusted, Window,
+};
 
 /// One thing that happened in a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -115,6 +119,9 @@ pub struct Begun {
     pub incident: Option<IncidentId>,
     /// What people call that.
     pub incident_title: Option<Text>,
+    /// What was known of it then: what its steps are told, also once it is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts: Option<Facts>,
     /// The drill that it is part of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drill: Option<Text>,
@@ -131,8 +138,37 @@ impl Begun {
             hash: book.hash.clone(),
             incident: None,
             incident_title: None,
+            facts: None,
             drill: None,
             steps: book.steps.iter().map(|step| Outline::of(step, book.is_undo(&step.name))).collect(),
+        }
+    }
+}
+
+/// What was known of an incident when a run for it began.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// How urgent it was.
+    pub severity: Severity,
+    /// Since when it was.
+    pub since: Option<DateTime<Utc>>,
+    /// As its source had them.
+    pub labels: Labels,
+    /// As its source had them.
+    pub annotations: Labels,
+    /// Who reported it.
+    pub sources: Vec<SourceName>,
+}
+
+impl Facts {
+    /// What is known of `incident`.
+    pub fn of(incident: &Incident) -> Self {
+        Self {
+            severity: incident.severity,
+            since: incident.since,
+            labels: incident.labels.clone(),
+            annotations: incident.annotations.clone(),
+            sources: incident.sources.clone(),
         }
     }
 }

@@ -40,6 +40,7 @@ fn begun() -> Begun {
         hash: Hash::of(b"file"),
         incident: None,
         incident_title: None,
+        facts: None,
         drill: None,
         steps,
     }

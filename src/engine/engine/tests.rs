@@ -20,6 +20,7 @@ impl Rig {
         let plan = fixture::plan(Vec::new(), Vec::new());
         let store = Arc::new(Store::open(&self.folder.path().join("store")).unwrap());
         let setup = Setup {
+            program: "/proc/self/exe".into(),
             plan: Arc::new(plan),
             sources: Vec::new(),
             store: Some(store),

@@ -62,7 +62,7 @@ fn rig() -> Rig {
     let store = Arc::new(Store::open(&folder.path().join("store")).unwrap());
     let am = Arc::new(Fake { name: "am".into(), answers: Mutex::default(), found: Mutex::default(), asked: Mutex::default() });
     let me = Actor { name: "maya".into(), verified: true };
-    let acting = Acting { plan: Arc::new(plan), sources: vec![am.clone()], store, me };
+    let acting = Acting { plan: Arc::new(plan), sources: vec![am.clone()], store, me, program: "/proc/self/exe".into() };
     let snapshot = poll(&acting.plan, &Snapshot::empty(&acting.plan, at(0)), 10, true, None);
     Rig { acting, am, snapshot, _folder: folder }
 }
