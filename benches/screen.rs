@@ -28,6 +28,7 @@ fn settings() -> Settings {
         links: false,
         people: Vec::new(),
         services: std::collections::BTreeMap::new(),
+        runbooks: std::sync::Arc::default(),
         silencing: burnwatch::domain::Silencing::default(),
     }
 }

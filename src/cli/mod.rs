@@ -7,7 +7,6 @@ mod args;
 mod audit;
 mod check;
 mod demo;
-mod headless;
 mod incidents;
 mod log;
 mod oncall;

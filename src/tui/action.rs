@@ -51,6 +51,18 @@ pub enum Action {
     Snooze,
     /// Ask to whom to hand what is selected.
     Escalate,
+    /// Open the runbook that matches what is selected.
+    Runbook,
+    /// Show exactly what would run.
+    DryRun,
+    /// Ask why to leave a step out.
+    Skip,
+    /// Ask whether to take a step back.
+    Undo,
+    /// Ask whether to end what runs.
+    Cancel,
+    /// Ask why to end a run.
+    Abort,
     /// Copy the id of what is selected.
     Copy,
     /// Ask every source now.

@@ -185,7 +185,7 @@ impl App {
     }
 
     fn key(&mut self, chord: Chord, now: DateTime<Utc>) -> Result<Option<Ended>, TerminalError> {
-        match self.ui.keymap.lookup(&self.ui.mode, chord) {
+        match self.ui.keymap.lookup_in(&self.ui, chord) {
             Some(Action::Quit) => return Ok(Some(Ended::Quit)),
             // To the whole group, as the terminal would: a program that started this one stops with it.
             Some(Action::Suspend) => {

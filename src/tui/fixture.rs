@@ -6,11 +6,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Depth, Glyphs, Settings, Theme};
 use crate::domain::{
-    Ack, ActId, Actor, Alerts, Book, BurnRate, Call, Calls, Cell, Chronicle, Cover, Definition, Delivery, Effect, Entry, Episode,
-    EventCounts, Fault, FaultClass, Figure, FiringAlert, Freshness, Grade, Group, HandoffNote, History, Incident, IncidentId, Interval,
-    LabelMatcher, Labels, Layer, LeaseView, Link, Log, Mean, Moment, Objective, OnCallEntry, Origin, Outcome, Override, PagedIncident,
-    Person, Place, Ratio, Response, Rota, Rotation, RuleState, Seat, Selector, Service, Severity, Shift, Side, Silence, Sli, SloId, SloRow,
-    Snapshot, SourceName, SourceRow, State, Status, StoreState, Target, Text, Told, Untrusted, Verdict, What, Window, burn_rate, workbook,
+    Ack, ActId, Actor, Alerts, Begun, Book, BurnRate, Call, Calls, Cell, Chronicle, Cover, Definition, Delivery, Effect, End, Entry,
+    Episode, EventCounts, Fault, FaultClass, Figure, FiringAlert, Freshness, Grade, Group, HandoffNote, History, How, Incident, IncidentId,
+    Interval, LabelMatcher, Labels, Layer, LeaseView, Library, Link, Log, Mean, Moment, Objective, OnCallEntry, Origin, Outcome, Override,
+    PagedIncident, Person, Place, Process, Ratio, Response, Rota, Rotation, RuleState, Run, RunEvent, RunId, Seat, Selector, Service,
+    Severity, Shift, Side, Silence, Sli, SloId, SloRow, Snapshot, SourceName, SourceRow, Started, State, Status, StoreState, Target, Text,
+    Told, Untrusted, Unusable, Verdict, What, Window, burn_rate, workbook,
 };
 
 /// The time on every screen: Thursday, 14:32:08 in Berlin.
@@ -40,6 +41,7 @@ pub fn settings() -> Settings {
         people: ["maya", "tom"].map(person).into(),
         services: [service("checkout")].into(),
         silencing: [(SourceName::new("am"), keeping)].into_iter().collect(),
+        runbooks: Arc::default(),
     }
 }
 
@@ -641,4 +643,109 @@ pub fn stale() -> Snapshot {
     });
     prom.skew_secs = Some(-7.0);
     snapshot
+}
+
+/// A library of three runbooks, the first of which matches the page of checkout; one file cannot be used.
+pub fn library() -> Arc<Library> {
+    let book = |name: &str, text: &str| {
+        let path = std::path::PathBuf::from(format!("/etc/burnwatch/runbooks/{name}.md"));
+        let (book, problems) = crate::config::read_runbook(&path, text, crate::config::Known::default());
+        Arc::new(book.unwrap_or_else(|| panic!("{problems:?}")))
+    };
+    let unusable = Unusable {
+        file: "/etc/burnwatch/runbooks/old.md".into(),
+        mistakes: 2,
+        first: "line 7: there is no step `b` to undo this one".into(),
+    };
+    Arc::new(Library {
+        books: vec![
+            book("drain", include_str!("../../config/runbooks/queue-stalled.md")),
+            book("rollback", ROLLBACK),
+            book(
+                "slow",
+                "---\ntitle: Checkout is slow\nservices: [checkout]\n---\n## Look at the database\nIs it busy?\n## Ask for help\nIn the channel.\n",
+            ),
+        ],
+        unusable: vec![unusable],
+        ..Library::default()
+    })
+}
+
+const ROLLBACK: &str = r#"---
+title: Roll back a bad canary
+alerts: ['service="checkout", region="eu"', 'service="checkout", slo="availability"']
+services: [checkout]
+---
+## Confirm it is the canary
+Only v42 fails.
+```sh {name=confirm check timeout=10s expect="contains canary"}
+./look "$BW_LABEL_SERVICE"
+```
+## Shift traffic back
+Sends all traffic to v41. Costs nothing.
+```sh {name=shift timeout=2m undo=shift-again effect="burn checkout/availability < 1 within 10m" inputs="share=100|90 default 100"}
+./traffic set checkout stable="$BW_INPUT_SHARE" canary=0
+```
+## Shift again
+```sh {name=shift-again timeout=2m}
+./traffic set checkout stable=90 canary=10
+```
+## Scale the canary down
+```sh {name=scale timeout=2m approve=1 cost="saves 12 EUR/h"}
+./scale canary 0
+```
+## Tell support {name=tell}
+Say since when, and that it is over.
+"#;
+
+/// A run of the second of them for the worst incident, after these events of so many seconds ago.
+pub fn with_run(mut snapshot: Snapshot, events: Vec<(i64, RunEvent)>) -> Snapshot {
+    let book = library().books[1].clone();
+    let incident = snapshot.incidents[0].clone();
+    let begun = Begun { incident: Some(incident.id.clone()), incident_title: Some(incident.title.clone()), ..Begun::of(&book) };
+    let events = std::iter::once((180, RunEvent::Begun(Box::new(begun)))).chain(events);
+    let entries: Vec<Entry> = (1_u64..)
+        .zip(events)
+        .map(|(n, (secs, event))| Entry {
+            id: 900 + n,
+            at: now() - TimeDelta::seconds(secs),
+            act: ActId::new(&format!("e{n}")),
+            subject: RunId(192).subject(),
+            title: book.title.clone(),
+            service: Some("checkout".into()),
+            version: n,
+            who: Actor { name: "maya".into(), verified: true },
+            what: What::Run { event },
+        })
+        .collect();
+    let run = Run::of(&entries).unwrap();
+    snapshot.runs.insert(run.id, Arc::new(run));
+    snapshot
+}
+
+/// A step of it starts.
+pub fn starts(step: &str) -> RunEvent {
+    let starter = Process { pid: 1, ticks: 1, boot: "b".to_owned() };
+    RunEvent::Started(Started {
+        key: ActId::new(step),
+        step: step.into(),
+        undoes: None,
+        again: false,
+        command: None,
+        inputs: BTreeMap::new(),
+        timeout_secs: 120,
+        starter,
+        before: Some(82.2),
+    })
+}
+
+/// Its runner is there.
+pub fn is_up(step: &str) -> RunEvent {
+    RunEvent::Up { key: ActId::new(step), runner: Process { pid: 2, ticks: 2, boot: "b".to_owned() } }
+}
+
+/// It ends.
+pub fn ends(step: &str, how: How, code: i32) -> RunEvent {
+    let end = End { code: Some(code), took_ms: Some(4_200), ..End::told(how, "") };
+    RunEvent::Ended { key: ActId::new(step), end }
 }

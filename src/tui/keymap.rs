@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{
     action::Action,
-    state::{Mode, Screen},
+    state::{Mode, Screen, Ui},
 };
 
 /// A key without its modifiers.
@@ -94,6 +94,8 @@ pub enum Scope {
     Always,
     /// On the screens.
     Screens,
+    /// In a runbook.
+    Runbook,
     /// While a prompt waits for yes or no.
     Prompt,
     /// While a silence is written.
@@ -108,6 +110,7 @@ impl Scope {
         match self {
             Self::Always => "everywhere",
             Self::Screens => "on a screen",
+            Self::Runbook => "in a runbook",
             Self::Prompt => "at a prompt",
             Self::Editor => "in a silence",
             Self::Typing => "while typing",
@@ -117,7 +120,7 @@ impl Scope {
         match mode {
             Mode::Normal | Mode::Help(_) => Self::Screens,
             Mode::Handing(handing) if handing.is_typing() => Self::Typing,
-            Mode::Confirm(_) | Mode::Deeds(_) | Mode::Handing(_) => Self::Prompt,
+            Mode::Confirm(_) | Mode::Deeds(_) | Mode::Handing(_) | Mode::RunConfirm(_) => Self::Prompt,
             Mode::Silence(_) => Self::Editor,
             Mode::Filter(_)
             | Mode::Note(..)
@@ -126,7 +129,9 @@ impl Scope {
             | Mode::NameAll(..)
             | Mode::Field(..)
             | Mode::Length(..)
-            | Mode::Whom(..) => Self::Typing,
+            | Mode::Whom(..)
+            | Mode::RunWords(..)
+            | Mode::Naming(_) => Self::Typing,
         }
     }
 }
@@ -158,6 +163,20 @@ impl Keymap {
         &self.bindings
     }
 
+    /// What `chord` means; `None` if nothing.
+    pub fn lookup_in(&self, ui: &Ui, chord: Chord) -> Option<Action> {
+        if !ui.reads() {
+            return self.lookup(&ui.mode, chord);
+        }
+        let own = self.bindings.iter().find(|b| b.scope == Scope::Runbook && b.chords.contains(&chord)).map(|b| b.action.clone());
+        // Of the other screens' keys those that only move or look.
+        let looks = |action: &Action| {
+            let moves = matches!(action, Action::Go(_) | Action::Step(_) | Action::Page(_) | Action::First | Action::NextPane);
+            moves || matches!(action, Action::Copy | Action::Help | Action::Refresh | Action::Quit | Action::Suspend | Action::Redraw)
+        };
+        own.or_else(|| self.lookup(&ui.mode, chord).filter(looks))
+    }
+
     /// What `chord` means in `mode`; `None` if nothing.
     pub fn lookup(&self, mode: &Mode, chord: Chord) -> Option<Action> {
         let scope = Scope::of(mode);
@@ -180,7 +199,7 @@ impl Keymap {
 
 impl Default for Keymap {
     fn default() -> Self {
-        use Scope::{Always, Editor, Prompt, Screens, Typing};
+        use Scope::{Always, Editor, Prompt, Runbook, Screens, Typing};
         let (c, k) = (Chord::char, Chord::plain);
         let line = |scope, chords: &[Chord], action, help, footer| Binding { scope, chords: chords.into(), action, help, footer };
         let bindings = vec![
@@ -189,9 +208,11 @@ impl Default for Keymap {
             line(Screens, &[c('3')], Action::Go(Screen::Incidents), "incidents", ""),
             line(Screens, &[c('4')], Action::Go(Screen::Queues), "queues", ""),
             line(Screens, &[c('5')], Action::Go(Screen::OnCall), "on-call", ""),
+            line(Screens, &[c('6')], Action::Go(Screen::Runbooks), "runbooks", ""),
             line(Screens, &[c('0')], Action::Go(Screen::Sources), "sources", ""),
             line(Screens, &[c('a')], Action::Acknowledge, "acknowledge, take over", "acknowledge"),
             line(Screens, &[c('A')], Action::Unacknowledge, "give it back", "give back"),
+            line(Screens, &[c('r')], Action::Runbook, "the runbook that matches", "runbook"),
             line(Screens, &[c('S')], Action::Silence, "silence by labels", "silence"),
             line(Screens, &[c('x')], Action::Expire, "expire a silence (board)", "expire"),
             line(Screens, &[c('m')], Action::Mark, "mark the row, or not", "mark"),
@@ -216,6 +237,17 @@ impl Default for Keymap {
             line(Screens, &[c('R')], Action::Refresh, "ask every source now", "refresh"),
             line(Screens, &[c('?')], Action::Help, "these keys", "help"),
             line(Screens, &[c('q')], Action::Quit, "quit", "quit"),
+            line(Runbook, &[k(Key::Enter), k(Key::Right)], Action::Open, "begin; the next step", "next"),
+            line(Runbook, &[c('d')], Action::DryRun, "exactly what would run", "dry run"),
+            line(Runbook, &[c('k')], Action::Skip, "skip it, with a reason", "skip"),
+            line(Runbook, &[c('U')], Action::Undo, "undo a step", "undo"),
+            line(Runbook, &[c('c')], Action::Cancel, "end what runs", "cancel step"),
+            line(Runbook, &[c('x')], Action::Abort, "end the run", "abort"),
+            line(Runbook, &[k(Key::Down), c('j')], Action::Step(1), "next in the list", ""),
+            line(Runbook, &[k(Key::Up), c('K')], Action::Step(-1), "the one before", ""),
+            line(Runbook, &[k(Key::Tab), k(Key::BackTab)], Action::NextPane, "another that matches", "another"),
+            line(Runbook, &[k(Key::Esc), k(Key::Left)], Action::Back, "leave; the step goes on", "leave"),
+            line(Runbook, &[c('?')], Action::Help, "these keys", "help"),
             line(Prompt, &[k(Key::Enter)], Action::Accept, "do it", "do it"),
             line(Prompt, &[c('n')], Action::Note, "add a note", "note"),
             line(Prompt, &[k(Key::Esc), c('q')], Action::Back, "leave it", "leave"),

@@ -185,6 +185,13 @@ pub fn sources(body: Rect, count: usize) -> (Rect, Rect) {
     (Rect { height: upper, ..body }, Rect { y: body.y + upper, height: body.height - upper, ..body })
 }
 
+/// The panes of the library: the runbooks, and what is known of the selected one.
+pub fn library(body: Rect) -> (Rect, Rect) {
+    let lower = (body.height / 3).max(5).min(body.height / 2);
+    let upper = body.height - lower;
+    (Rect { height: upper, ..body }, Rect { y: body.y + upper, height: lower, ..body })
+}
+
 /// Rows of a pane below its rule and, if it has one, its head.
 pub const fn rows(pane: Rect, head: bool) -> usize {
     pane.height.saturating_sub(if head { 2 } else { 1 }) as usize

@@ -13,7 +13,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use chrono_tz::Tz;
 
-use crate::domain::{Person, Request, Service, Silencing, Snapshot, Text};
+use crate::domain::{Library, Person, Request, Service, Silencing, Snapshot, Text};
 
 mod action;
 mod answers;
@@ -41,6 +41,9 @@ mod pty_tests;
 mod queue_tests;
 mod queues;
 mod receipts;
+#[cfg(test)]
+mod runbook_tests;
+mod runbooks;
 #[cfg(test)]
 mod silence_tests;
 mod state;
@@ -97,6 +100,8 @@ pub struct Settings {
     pub people: Vec<Person>,
     /// What is said of services: owner, tier, rotation.
     pub services: BTreeMap<Text, Service>,
+    /// The runbooks there are.
+    pub runbooks: Arc<Library>,
     /// How acknowledgements are kept in Alertmanagers; said in the prompt.
     pub silencing: Silencing,
 }

@@ -44,7 +44,7 @@ impl Offscreen {
         let mut requests = Vec::new();
         for input in self.keys.take(bytes) {
             let Input::Key(chord) = input else { continue };
-            let action = self.ui.keymap.lookup(&self.ui.mode, chord);
+            let action = self.ui.keymap.lookup_in(&self.ui, chord);
             requests.extend(action.map(|a| update(&mut self.ui, &a, now)).unwrap_or_default());
         }
         requests

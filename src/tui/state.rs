@@ -25,11 +25,12 @@ use super::{
     list::List,
     queues::{self, Line},
     receipts::Receipts,
+    runbooks::{Asking, Open, RunWish},
     widgets::figures::Age,
 };
 use crate::domain::{
-    Actor, Escalation, Freshness, Hold, Incident, IncidentId, Lapsing, Origin, Question, QueueRow, Request, Rota, Severity, SloId, SloRow,
-    Snapshot, SourceName, SourceRow, Status, Text, Verb, WARNING, Window, board, lapsing,
+    ActId, Actor, Escalation, Freshness, Hold, Incident, IncidentId, Lapsing, Library, Origin, Question, QueueRow, Request, Rota,
+    RunbookId, Severity, SloId, SloRow, Snapshot, SourceName, SourceRow, Status, Text, Verb, WARNING, Window, board, lapsing,
 };
 
 /// How long the cursor must stay where it is for the detail beside the list to follow.
@@ -57,6 +58,8 @@ pub enum Screen {
     Queues,
     /// Who is on call.
     OnCall,
+    /// Runbooks, and what runs of them.
+    Runbooks,
     /// Sources, and how polling them goes.
     Sources,
     /// Acknowledgements and silences: a view of the incidents, with no number of its own.
@@ -65,7 +68,7 @@ pub enum Screen {
 
 impl Screen {
     /// Those with a number, in the order of the bar.
-    pub const ALL: [Self; 6] = [Self::Overview, Self::Slos, Self::Incidents, Self::Queues, Self::OnCall, Self::Sources];
+    pub const ALL: [Self; 7] = [Self::Overview, Self::Slos, Self::Incidents, Self::Queues, Self::OnCall, Self::Runbooks, Self::Sources];
     /// Its key and name.
     pub const fn name(self) -> (char, &'static str) {
         match self {
@@ -74,6 +77,7 @@ impl Screen {
             Self::Incidents => ('3', "Incidents"),
             Self::Queues => ('4', "Queues"),
             Self::OnCall => ('5', "On-call"),
+            Self::Runbooks => ('6', "Runbooks"),
             Self::Sources => ('0', "Sources"),
             Self::Board => ('b', "Board"),
         }
@@ -133,6 +137,12 @@ pub enum Mode {
     Whom(Arc<Incident>, Typed),
     /// A note to whoever takes over is typed, or its reading is to be confirmed.
     Handing(Handing),
+    /// Something in a run waits for yes or no.
+    RunConfirm(Box<RunWish>),
+    /// Something that it needs is typed.
+    RunWords(Box<RunWish>, Asking, Typed),
+    /// The name of who begins a run is typed.
+    Naming(Typed),
 }
 
 /// Text being typed.
@@ -364,6 +374,10 @@ pub struct Ui {
     pub queue_filter: Option<Filter>,
     /// In which order.
     pub queue_sort: Sort,
+    /// Runbooks.
+    pub books: List<RunbookId>,
+    /// The runbook that is open; it stays so while other screens are looked at.
+    pub book: Option<Box<Open>>,
     /// Which SLOs.
     pub slo_filter: Option<Filter>,
     /// Which incidents.
@@ -396,6 +410,8 @@ pub struct Ui {
     seen_toast: u64,
     looked_at: Vec<SloId>,
     looked_up: Option<LookedUp>,
+    /// Whose output is being brought.
+    pub(super) watched: Option<ActId>,
     begun: bool,
     warned: HashSet<(IncidentId, DateTime<Utc>)>,
 }
@@ -435,6 +451,8 @@ impl Ui {
             unfolded: HashSet::new(),
             queue_filter: None,
             queue_sort: Sort::Worst,
+            books: List::default(),
+            book: None,
             slo_filter: None,
             incident_filter: None,
             slo_sort: Sort::Worst,
@@ -454,6 +472,7 @@ impl Ui {
             seen_toast: 0,
             looked_at: Vec::new(),
             looked_up: None,
+            watched: None,
             begun: false,
             warned: HashSet::new(),
         };
@@ -471,6 +490,7 @@ impl Ui {
         self.board = board(&self.snapshot);
         self.follow_detail();
         self.follow_names();
+        self.pin();
         self.refresh_lists();
         self.forget_marks();
         self.take_toasts(now);
@@ -595,6 +615,8 @@ impl Ui {
         self.rotas.refresh(all(snapshot.rotas.len()), |i| rota_name(&snapshot, i));
         self.queue_lines = queues::lines(&snapshot, self.queue_filter.as_ref(), self.queue_sort, &self.unfolded);
         self.queues.refresh(all(self.queue_lines.len()), |i| queue_key(&self.queue_lines, i));
+        let library = self.settings.runbooks.clone();
+        self.books.refresh(self.book_order(), |i| book_id(&library, i));
         self.fit();
     }
 
@@ -626,6 +648,7 @@ impl Ui {
             self.pane = Pane::Incidents;
         }
         self.rotas.fit(usize::from(zones.body.height));
+        self.books.fit(layout::rows(layout::library(zones.body).0, true));
         self.sources.fit(layout::rows(layout::sources(zones.body, self.snapshot.sources.len()).0, true));
     }
 
@@ -702,7 +725,7 @@ impl Ui {
         if self.screen == Screen::Board {
             return self.hold().cloned().map(|h| Subject::Hold(Box::new(h)));
         }
-        if self.screen == Screen::OnCall {
+        if matches!(self.screen, Screen::OnCall | Screen::Runbooks) {
             return None;
         }
         if self.on_queues() {
@@ -819,7 +842,8 @@ impl Ui {
         let (slo, incident, hold) = (self.slos.selected(), self.incidents.selected(), self.holds.selected());
         let queue = self.queues.selected().cloned();
         self.drawn = Drawn { slo: slo.cloned(), incident: incident.cloned(), hold: hold.cloned(), queue, below };
-        self.history_wanted().into_iter().chain(self.chronicle_wanted(now)).map(Request::Look).collect()
+        let looks = [self.history_wanted(), self.chronicle_wanted(now), self.output_wanted()];
+        looks.into_iter().flatten().map(Request::Look).collect()
     }
 
     /// Look up what is open once more with the next frame.
@@ -885,6 +909,11 @@ pub(super) fn hold_key(board: &[Hold], i: u32) -> Option<&Text> {
 /// The key of a line of the queues.
 pub(super) fn queue_key(lines: &[Line], i: u32) -> Option<&Text> {
     lines.get(i as usize).map(|line| &line.key)
+}
+
+/// The id of the runbook at a place of the library.
+pub(super) fn book_id(library: &Library, i: u32) -> Option<&RunbookId> {
+    library.books.get(i as usize).map(|b| &b.id)
 }
 
 /// The name of the rota at a place of the snapshot.

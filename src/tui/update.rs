@@ -11,8 +11,9 @@ use super::{
     filter::Filter,
     handing,
     queues::What,
+    runbooks,
     state::{
-        Detail, Mode, Pane, Screen, Sort, Subject, Taking, Typed, Ui, Wish, hold_key, incident_id, queue_key, rota_name, slo_id,
+        Detail, Mode, Pane, Screen, Sort, Subject, Taking, Typed, Ui, Wish, book_id, hold_key, incident_id, queue_key, rota_name, slo_id,
         source_name,
     },
 };
@@ -23,6 +24,11 @@ const LONGEST: usize = 500;
 
 /// Do what `action` means. Leaving, suspending and drawing anew are the loop's to do and change nothing here.
 pub fn update(ui: &mut Ui, action: &Action, now: DateTime<Utc>) -> Vec<Request> {
+    if ui.reads()
+        && let Some(requests) = runbooks::update(ui, action, now)
+    {
+        return requests;
+    }
     match std::mem::replace(&mut ui.mode, Mode::Normal) {
         Mode::Normal => normal(ui, action, now),
         Mode::Help(scroll) => {
@@ -53,6 +59,9 @@ pub fn update(ui: &mut Ui, action: &Action, now: DateTime<Utc>) -> Vec<Request> 
             draft::field(ui, open, field, typed, action);
             Vec::new()
         }
+        Mode::RunConfirm(wish) => runbooks::confirm(ui, wish, action, now),
+        Mode::RunWords(wish, asking, typed) => runbooks::words(ui, wish, asking, typed, action, now),
+        Mode::Naming(typed) => runbooks::naming(ui, typed, action, now),
         Mode::Handing(handing) => handing::update(ui, handing, action, now),
         Mode::Length(incident, typed) => {
             ask_more(ui, incident, typed, action, asking::length, Mode::Length);
@@ -88,6 +97,11 @@ fn ask_more(
 fn normal(ui: &mut Ui, action: &Action, now: DateTime<Utc>) -> Vec<Request> {
     match *action {
         Action::Go(screen) => go(ui, screen),
+        Action::Runbook => {
+            stay_with_the_drawn(ui);
+            runbooks::open_matching(ui, now);
+        }
+        Action::Open if ui.screen == Screen::Runbooks => runbooks::open_selected(ui),
         Action::Step(by) => step(ui, i64::from(by), now),
         Action::Page(by) => step(ui, i64::from(by) * page(ui), now),
         Action::First => first(ui),
@@ -135,7 +149,7 @@ fn normal(ui: &mut Ui, action: &Action, now: DateTime<Utc>) -> Vec<Request> {
 
 /// Whether the keys go to a list that can be filtered and sorted.
 fn in_filtered_list(ui: &Ui) -> bool {
-    ui.detail.is_none() && !matches!(ui.screen, Screen::Sources | Screen::Board)
+    ui.detail.is_none() && !matches!(ui.screen, Screen::Sources | Screen::Board | Screen::Runbooks)
 }
 
 /// Mark what the cursor is on and go on to the next row, so that a hand can mark one after the other.
@@ -197,6 +211,7 @@ fn page(ui: &Ui) -> i64 {
         Screen::Sources => ui.sources.rows(),
         Screen::Board => ui.holds.rows(),
         Screen::OnCall => ui.rotas.rows(),
+        Screen::Runbooks => ui.books.rows(),
         _ if ui.on_incidents() => ui.incidents.rows(),
         _ if ui.on_queues() => ui.queues.rows(),
         _ => ui.slos.rows(),
@@ -219,6 +234,7 @@ fn step(ui: &mut Ui, by: i64, now: DateTime<Utc>) {
     match ui.screen {
         Screen::Sources => ui.sources.choose(to(ui.sources.at()), |i| source_name(&snapshot, i)),
         Screen::Board => ui.holds.choose(to(ui.holds.at()), |i| hold_key(&ui.board, i)),
+        Screen::Runbooks => ui.books.choose(to(ui.books.at()), |i| book_id(&ui.settings.runbooks, i)),
         Screen::OnCall => ui.rotas.choose(to(ui.rotas.at()), |i| rota_name(&snapshot, i)),
         _ if ui.on_incidents() => ui.incidents.choose(to(ui.incidents.at()), |i| incident_id(&snapshot, i)),
         _ if ui.on_queues() => ui.queues.choose(to(ui.queues.at()), |i| queue_key(&ui.queue_lines, i)),
@@ -253,6 +269,7 @@ fn first(ui: &mut Ui) {
     match ui.screen {
         Screen::Sources => ui.sources.rest(|i| source_name(&snapshot, i)),
         Screen::Board => ui.holds.rest(|i| hold_key(&ui.board, i)),
+        Screen::Runbooks => ui.books.rest(|i| book_id(&ui.settings.runbooks, i)),
         Screen::OnCall => ui.rotas.rest(|i| rota_name(&snapshot, i)),
         _ if ui.on_incidents() => ui.incidents.rest(|i| incident_id(&snapshot, i)),
         _ if ui.on_queues() => ui.queues.rest(|i| queue_key(&ui.queue_lines, i)),

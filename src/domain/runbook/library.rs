@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use super::Runbook;
-use crate::domain::{Incident, Op, RunbookId, Text};
+use crate::domain::{Incident, Op, RunbookId, Text, Untrusted};
 
 /// Annotations that hold the address of a runbook.
 const URL_ANNOTATIONS: [&str; 3] = ["runbook_url", "runbook", "runbookURL"];
@@ -93,7 +93,7 @@ impl Library {
         if let Some(asked) = covering.map(|m| m.conditions().map(|c| weight(c.op)).sum()).max() {
             return Some((Reason::Alert, asked));
         }
-        let addresses = URL_ANNOTATIONS.iter().filter_map(|name| incident.annotations.get(name)).map(|a| a.raw());
+        let addresses = URL_ANNOTATIONS.iter().filter_map(|name| incident.annotations.get(name)).map(Untrusted::raw);
         let links = incident.links.iter().map(|l| l.url.as_str());
         if addresses.chain(links).any(|address| self.leads_to(address, book)) {
             return Some((Reason::Address, 0));

@@ -168,7 +168,8 @@ fn line(canvas: &mut Canvas<'_>, answers: &Answers, view: View<'_>) {
         at = canvas.text(at, 0, 6, Role::Muted, "since ");
         at = canvas.write(at, 0, 9, Role::Emphasis, format_args!("{}", view.when(since, false))) + 2;
     }
-    let next_width = cells(&next_words(answers, view).1) + 3;
+    // The title of a runbook may be cut; who has it may not.
+    let next_width = (cells(&next_words(answers, view).1) + 3).min(w.saturating_sub(at + 16));
     if answers.incident.is_some() {
         at = canvas.text(at, 0, 8, Role::Muted, "held by ");
         at = held(canvas, (at, 0), w.saturating_sub(at + next_width + 2), answers, view) + 2;
@@ -207,10 +208,18 @@ fn held(canvas: &mut Canvas<'_>, at: (u16, u16), width: u16, answers: &Answers, 
     }
 }
 
-/// The next key and what it does: acknowledge, if that is what the key would do from here, else the way there.
+/// The next key and what it does: the runbook that matches, or acknowledge, if that is what the key would do from here, else the way
+/// there.
 fn next_words(answers: &Answers, view: View<'_>) -> (Option<Action>, String) {
     let here = view.ui.actionable();
+    let matching = answers.incident.as_ref().and_then(|i| view.ui.matching(i).first().map(|(book, _)| book.title.to_string()));
+    if let Some(open) = view.ui.open_book().filter(|_| view.ui.acting_is_off().is_none()) {
+        return if super::prompt::goes_on(view.ui, open) { (Some(Action::Open), "next step".to_owned()) } else { (None, String::new()) };
+    }
     match &answers.incident {
+        Some(worst) if matching.is_some() && here.as_ref().is_some_and(|i| i.id == worst.id) => {
+            (Some(Action::Runbook), matching.unwrap_or_default())
+        }
         Some(worst) if here.as_ref().is_none_or(|i| i.id != worst.id) => match view.ui.screen {
             _ if view.ui.detail.is_some() => (Some(Action::Go(Screen::Overview)), "overview".to_owned()),
             screen if !screen.lists() => (Some(Action::Go(Screen::Overview)), "overview".to_owned()),

@@ -56,7 +56,7 @@ pub fn draw(canvas: &mut Canvas<'_>, scroll: u16, view: View<'_>) -> u16 {
 fn lines(view: View<'_>) -> Vec<Line<'_>> {
     let bindings = view.ui.keymap.bindings();
     let mut lines = Vec::new();
-    for scope in [Scope::Screens, Scope::Prompt, Scope::Typing, Scope::Always] {
+    for scope in [Scope::Screens, Scope::Runbook, Scope::Prompt, Scope::Typing, Scope::Always] {
         lines.push(Line::Head(scope.title()));
         lines.extend(bindings.iter().filter(|b| b.scope == scope).map(Line::Key));
     }

@@ -23,7 +23,7 @@ use super::{
     },
     View, beside,
     canvas::{Canvas, cells, wrap},
-    figure, several,
+    figure, runbooks, several,
 };
 use crate::domain::{
     Chronicle, Delivery, Incident, Labels, Mean, Origin, Passage, Rule, RuleState, SloRow, Stall, Status, Target, over_at, taken_at,
@@ -53,6 +53,7 @@ pub fn draw(canvas: &mut Canvas<'_>, incident: &Incident, gone: bool, view: View
     y = room.held(canvas, y);
     y = room.clocks(canvas, y);
     y = side_by_side(canvas, y, room.gap, |c, y| room.fires(c, y), |c, y| beside::service(c, y, incident, view));
+    y = runbooks::matching(canvas, y, room.gap, incident, view);
     y = room.timeline(canvas, y + room.gap);
     y = room.notes(canvas, y);
     let annotations = &incident.annotations;

@@ -9,6 +9,7 @@ mod canvas;
 mod chrome;
 mod deeds;
 mod draft;
+mod dry;
 mod duty;
 mod figure;
 mod help;
@@ -21,6 +22,8 @@ mod probe;
 mod prompt;
 mod queue_detail;
 mod queues;
+mod run;
+mod runbooks;
 mod several;
 mod slo_detail;
 mod slos;
@@ -124,6 +127,10 @@ fn body(canvas: &mut Canvas<'_>, area: Rect, view: View<'_>) -> u16 {
         Screen::Incidents => incidents::screen(&mut canvas.piece(list), view),
         Screen::Queues => queues::screen(&mut canvas.piece(list), view),
         Screen::OnCall => oncall::draw(&mut canvas.piece(area), view),
+        Screen::Runbooks => match view.ui.open_book() {
+            Some(open) => return run::draw(canvas, area, open, view),
+            None => runbooks::draw(canvas, area, view),
+        },
         Screen::Sources => sources::draw(canvas, area, view),
         Screen::Board => board::screen(&mut canvas.piece(list), view),
     }

@@ -13,9 +13,10 @@ use super::{
         asking::{Wanted, is_offered},
         deeds::{Deed, Deeds},
         draft::{Draft, Field},
-        handing::{self, Handing, Step},
+        handing::{self, Handing, Step as HandingStep},
         keymap::{Binding, Scope},
         receipts::short,
+        runbooks::{Asking, Doing, Open, RunWish, undoable},
         state::{Mode, Screen, Subject, Taking, Typed, Ui, Wish},
         theme::Role,
         widgets::figures::Age,
@@ -24,7 +25,7 @@ use super::{
     canvas::{Canvas, cells, wrap},
     several,
 };
-use crate::domain::{Ack, Escalation, Incident, LabelMatcher, Origin, Target, books};
+use crate::domain::{Ack, Escalation, Incident, LabelMatcher, Origin, RunStep, Step, StepName, Target, Text, books};
 
 /// Draw the footer at the bottom of `canvas`, which is the whole screen.
 pub fn footer(canvas: &mut Canvas<'_>, view: View<'_>) {
@@ -42,6 +43,12 @@ pub fn footer(canvas: &mut Canvas<'_>, view: View<'_>) {
         }
         Mode::Length(_, typed) => typing(canvas, "snooze for: ", typed, "as 30m, 4h, 2d; nothing is 1h   enter go on   esc leave"),
         Mode::Whom(_, typed) => typing(canvas, "escalate to: ", typed, &format!("{}   enter go on   esc leave", recipients(ui))),
+        Mode::RunConfirm(wish) => prompt(canvas, &run_sentence(wish, view), &confirm_keys(ui, wish.doing == Doing::Tick)),
+        Mode::RunWords(wish, asking, typed) => {
+            let keys = format!("enter {}   esc leave", if *asking == Asking::Name { wish.doing.verb() } else { "go on" });
+            typing(canvas, &asked(wish, asking), typed, &keys);
+        }
+        Mode::Naming(typed) => typing(canvas, "who acts (unverified): ", typed, "enter begin   esc leave"),
         Mode::Filter(typed) => typing(canvas, "/", typed, "enter keep   esc leave"),
         Mode::Handing(handing) => handed(canvas, handing, view),
         Mode::Normal | Mode::Help(_) => line(canvas, view),
@@ -51,16 +58,64 @@ pub fn footer(canvas: &mut Canvas<'_>, view: View<'_>) {
 /// A note to whoever takes over: its words, whether it was read, or who acts.
 fn handed(canvas: &mut Canvas<'_>, handing: &Handing, view: View<'_>) {
     match &handing.step {
-        Step::Write(typed) => {
+        HandingStep::Write(typed) => {
             let to = handing.to.as_ref().map_or("whoever is next", |to| to.as_str());
             typing(canvas, &format!("note for {to}, {}: ", view.when(handing.handoff, false)), typed, "enter leave it there   esc drop it");
         }
-        Step::Read(note) => {
+        HandingStep::Read(note) => {
             let sentence = format!("{}'s note of {} is read: write that down, it goes from the top", note.by, handing.rota);
             let keys = confirm_keys(view.ui, false);
             prompt(canvas, &sentence, &keys);
         }
-        Step::Name(_, typed) => typing(canvas, "who acts (unverified): ", typed, "enter do it   esc leave"),
+        HandingStep::Name(_, typed) => typing(canvas, "who acts (unverified): ", typed, "enter do it   esc leave"),
+    }
+}
+
+/// What will happen in a run.
+fn run_sentence(wish: &RunWish, view: View<'_>) -> String {
+    let title = wish.run.step(&wish.step).map_or_else(|| wish.step.to_string(), |s| s.plan.title.to_string());
+    let name = brief(&title, 60);
+    let book = view.ui.settings.runbooks.book(&wish.run.runbook);
+    let step = |name: &StepName| book.and_then(|b| b.step(name));
+    let what = |step: &Step| {
+        let lines = super::dry::what(step);
+        let first = lines.iter().find(|l| !l.as_str().trim().is_empty()).map_or("", Text::as_str);
+        let more = lines.len().saturating_sub(1);
+        let more = if more > 0 { format!(" and {more} more lines") } else { String::new() };
+        let cost = step.cost.as_ref().map_or_else(String::new, |c| format!(", costs {}", brief(c.as_str(), 40)));
+        format!("`{}`{more}{cost}, ended after {}", brief(first, 160), super::dry::span(step.timeout))
+    };
+    let chosen: Vec<_> = wish.inputs.iter().map(|(name, value)| format!("{name} = {}", brief(value.text().as_str(), 40))).collect();
+    let chosen = if chosen.is_empty() { String::new() } else { format!(" with {}", chosen.join(", ")) };
+    let words = wish.words.as_ref().map_or_else(String::new, |w| brief(w.as_str(), 120).into_owned());
+    match &wish.doing {
+        Doing::Start { again } => {
+            let verb = if *again { "nobody knows how it ended; run once more" } else { "run" };
+            format!("{verb} {name}{chosen}: {}", step(&wish.step).map(what).unwrap_or_default())
+        }
+        Doing::Undo => {
+            let undo = step(&wish.step).and_then(|s| s.undo.as_ref());
+            let text = undo.and_then(step).map(what).unwrap_or_default();
+            format!("undo {name} by step `{}`{chosen}: {text}", undo.map_or_else(String::new, ToString::to_string))
+        }
+        Doing::Tick if words.is_empty() => format!("{name} is done: write that down"),
+        Doing::Tick => format!("{name} is done: write that down; note “{words}”"),
+        Doing::Skip => format!("skip {name}: “{words}”"),
+        Doing::Cancel(_) => format!("end {name} now: what it has started is ended with it, and it may be half done"),
+        Doing::Abort => format!("end the run {}, and what runs of it: “{words}”", wish.run.id),
+    }
+}
+
+/// What is asked for before something happens in a run.
+fn asked(wish: &RunWish, asking: &Asking) -> String {
+    match asking {
+        Asking::Input(input) if input.choices.is_empty() => format!("{}: ", input.name),
+        Asking::Input(input) => format!("{} ({}): ", input.name, Text::from(input.choices.join(", "))),
+        Asking::Words if wish.doing == Doing::Tick => "note: ".to_owned(),
+        Asking::Words if wish.doing == Doing::Abort => "end the run because: ".to_owned(),
+        Asking::Words => format!("skip `{}` because: ", wish.step),
+        Asking::Danger(danger) => format!("danger: {}; type {} to go on: ", brief(danger.as_str(), 60), wish.step),
+        Asking::Name => "who acts (unverified): ".to_owned(),
     }
 }
 
@@ -132,8 +187,8 @@ fn some(count: usize, words: &str) -> String {
 /// At most eight keys, none of which does nothing, in `width` cells; the last of them, which is help, gives way last.
 fn keys_of_the_moment(ui: &Ui, width: u16, now: DateTime<Utc>) -> Vec<&Binding> {
     let bindings = ui.keymap.bindings().iter();
-    let mut keys: Vec<_> =
-        bindings.filter(|b| b.scope == Scope::Screens && !b.footer.is_empty() && does_something(ui, &b.action, now)).collect();
+    let scope = if ui.reads() { Scope::Runbook } else { Scope::Screens };
+    let mut keys: Vec<_> = bindings.filter(|b| b.scope == scope && !b.footer.is_empty() && does_something(ui, &b.action, now)).collect();
     let cells_of = |b: &&Binding| b.chords.first().map_or(0, |c| cells(&c.to_string())) + cells(b.footer) + 3;
     let fits = |keys: &[&Binding]| keys.len() <= 8 && keys.iter().map(cells_of).sum::<u16>() <= width.saturating_add(1);
     let room = ui.detail.is_some();
@@ -156,7 +211,13 @@ fn does_something(ui: &Ui, action: &Action, now: DateTime<Utc>) -> bool {
     if matches!(ui.mode, Mode::Help(_)) {
         return matches!(action, Action::Back);
     }
+    if ui.reads() {
+        return in_runbook(ui, action);
+    }
     match action {
+        Action::Runbook if ui.screen == Screen::Runbooks => false,
+        Action::Runbook => ui.for_incident().is_some_and(|i| !ui.matching(&i).is_empty()),
+        Action::Open if ui.screen == Screen::Runbooks => ui.selected_book().is_some(),
         Action::Acknowledge if ui.screen == Screen::OnCall => ui.acting_is_off().is_none() && handing::readable(ui, now).is_some(),
         Action::Note if ui.screen == Screen::OnCall => ui.acting_is_off().is_none() && handing::writable(ui, now).is_some(),
         Action::Acknowledge => ui.acting_is_off().is_none() && ui.actionable().is_some(),
@@ -189,6 +250,29 @@ fn does_something(ui: &Ui, action: &Action, now: DateTime<Utc>) -> bool {
         Action::Quit => {
             !matches!(ui.subject(), Some(Subject::Slo(_) | Subject::Incident(_) | Subject::Queue(_))) || ui.screen == Screen::Overview
         }
+        _ => true,
+    }
+}
+
+/// Whether enter would begin a run or ask for its next step.
+pub fn goes_on(ui: &Ui, open: &Open) -> bool {
+    let free = |step: &RunStep| step.plan.approve == 0 && (step.plan.is_manual() || ui.settings.runbooks.held.is_none());
+    let run = open.run(ui).filter(|r| !r.state().is_over());
+    run.map_or(open.book(ui).is_some(), |r| r.at_work().is_none() && r.next().is_some_and(free))
+}
+
+/// Whether a key of a runbook would do something now.
+fn in_runbook(ui: &Ui, action: &Action) -> bool {
+    let Some(open) = ui.open_book() else { return false };
+    let run = open.run(ui).filter(|r| !r.state().is_over());
+    let acts = ui.acting_is_off().is_none();
+    match action {
+        Action::Open => acts && goes_on(ui, open),
+        Action::Skip => acts && run.is_some_and(|r| r.at_work().is_none() && r.next().is_some()),
+        Action::Undo => acts && run.is_some_and(|r| r.at_work().is_none() && undoable(r).is_some()),
+        Action::Cancel => acts && run.is_some_and(|r| r.at_work().is_some()),
+        Action::Abort => acts && run.is_some(),
+        Action::NextPane => open.run(ui).is_none() && open.others.len() > 1,
         _ => true,
     }
 }
