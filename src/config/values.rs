@@ -98,6 +98,18 @@ impl Section {
         }
         Some(url)
     }
+    /// A list of addresses without a query; none if the key is not there.
+    pub fn addresses(&mut self, key: &str) -> Vec<Url> {
+        let texts = self.strings(key).unwrap_or_default();
+        let mut read = |text: Spanned<String>| {
+            let url = self.address(key, &text)?;
+            if url.get_ref().query().is_some() {
+                self.error_with_help(&text.span(), &format!("`{key}` has a query"), "leave out everything from `?` on");
+            }
+            Some(url.into_inner())
+        };
+        texts.into_iter().filter_map(&mut read).collect()
+    }
     /// The whole address of a page, such as `/metrics`; it may have a query.
     pub fn page_url(&mut self, key: &str) -> Option<Spanned<Url>> {
         let text = self.required_str(key, "\"http://checkout:8080/metrics\"")?;

@@ -195,7 +195,10 @@ fn by_rule(incident: &Incident, rules: &[GroupRule]) -> Option<Key> {
     let labels = told(incident);
     let rule = rules.iter().find(|rule| rule.matchers.cover(&labels))?;
     let GroupBy::Labels(names) = &rule.by else { return Some(Key { id: None, ruled: true }) };
-    let values: Vec<_> = names.iter().map(|name| labels.get(name).map_or("", Untrusted::raw)).collect();
+    let mut values: Vec<_> = names.iter().map(|name| labels.get(name).map_or("", Untrusted::raw)).collect();
+    if names.is_empty() {
+        values.push("all");
+    }
     Some(Key { id: Some(key_of(&format!("{}:", rule.name), &values)), ruled: true })
 }
 
@@ -270,7 +273,7 @@ fn group(lead: Incident, members: Vec<Incident>, keys: Vec<IncidentId>) -> Incid
     let ack = ack_of(&counted);
     Incident {
         id: if of_alerts { keys.first().cloned().unwrap_or_else(|| lead.id.clone()) } else { lead.id.clone() },
-        title: if of_alerts { title(&members) } else { lead.title.clone() },
+        title: if of_alerts { title(&members, lead.service.as_ref()) } else { lead.title.clone() },
         severity: counted.iter().map(|m| m.severity).min().unwrap_or(lead.severity),
         status: if ack.as_ref().is_some_and(|ack| ack.delivery != Delivery::Failed) { Status::Acknowledged } else { Status::Triggered },
         since: counted.iter().filter_map(|m| m.since).min(),
@@ -305,8 +308,8 @@ fn ack_of(members: &[&Incident]) -> Option<Ack> {
     all?.into_iter().max_by_key(|ack| (least(ack), book(ack), ack.at)).cloned()
 }
 
-/// What all alerts say, else what they are called.
-fn title(members: &[Incident]) -> Text {
+/// What all alerts say, else whose they are and what they are called: `checkout: HighErrors`.
+fn title(members: &[Incident], service: Option<&Text>) -> Text {
     let Some(first) = members.first() else { return Text::default() };
     if members.iter().all(|m| m.title == first.title) {
         return first.title.clone();
@@ -320,12 +323,13 @@ fn title(members: &[Incident]) -> Text {
             break;
         }
     }
-    match names.as_slice() {
-        [only] => only.clone(),
-        [one, other] => Text::from(format!("{one} and {other}")),
-        [one, others @ ..] => Text::from(format!("{one} and {} others", others.len())),
-        [] => first.title.clone(),
-    }
+    let whose = service.filter(|_| members.iter().all(|m| m.service.as_ref() == service)).map(|s| format!("{s}: ")).unwrap_or_default();
+    Text::from(match names.as_slice() {
+        [only] => format!("{whose}{only}"),
+        [one, other] => format!("{whose}{one} and {other}"),
+        [one, others @ ..] => format!("{whose}{one} and {} others", others.len()),
+        [] => first.title.to_string(),
+    })
 }
 
 /// The labels that all have, with the values that all have.
@@ -362,3 +366,6 @@ fn sources(members: &[Incident]) -> Vec<super::SourceName> {
     }
     kept
 }
+
+#[cfg(test)]
+mod tests;

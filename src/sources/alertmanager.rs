@@ -29,7 +29,8 @@ use crate::domain::{
 pub struct Alertmanager {
     pub(super) name: SourceName,
     pub(super) http: Http,
-    pub(super) base: Address,
+    /// Every member of the cluster, that of `url` first.
+    pub(super) members: Vec<Address>,
     pub(super) deadlines: Deadlines,
     heartbeat: Vec<Matcher>,
     lanes: Lanes,
@@ -38,33 +39,60 @@ pub struct Alertmanager {
 impl Alertmanager {
     /// An Alertmanager. A heartbeat that is not a list of matchers is refused.
     pub fn new(settings: AlertmanagerSettings) -> Result<Self, BadSettings> {
-        let base = Address::new(&settings.http.base)?.join(&["api", "v2"]);
-        let http = Http::new(&settings.name, &settings.http, std::slice::from_ref(&base), "application/json")?;
+        let urls = std::iter::once(&settings.http.base).chain(&settings.peers);
+        let members = urls.map(|url| Ok(Address::new(url)?.join(&["api", "v2"]))).collect::<Result<Vec<_>, BadSettings>>()?;
+        let http = Http::new(&settings.name, &settings.http, &members, "application/json")?;
         let heartbeat = settings.heartbeat.as_deref().map(matchers).transpose()?.unwrap_or_default();
-        Ok(Self { name: settings.name, http, base, deadlines: settings.deadlines, heartbeat, lanes: Lanes::new() })
+        Ok(Self { name: settings.name, http, members, deadlines: settings.deadlines, heartbeat, lanes: Lanes::new() })
     }
 
     async fn piece(&self, want: &Want, turn: Turn<'_>) -> Piece {
         if *want != Want::Alerts {
             return turn.not_ours(&self.name);
         }
+        let told = join_all(self.members.iter().map(|member| self.told(member, &turn))).await;
+        let (count, mut failed) = (told.len(), Vec::new());
+        let (mut alerts, mut silences, mut skew, mut good) = (Vec::new(), Vec::new(), None, 0);
+        for found in told {
+            match found {
+                Ok((theirs, held, ahead)) => {
+                    merge_alerts(&mut alerts, theirs);
+                    merge_silences(&mut silences, held);
+                    skew = skew.or(ahead);
+                    good += 1;
+                }
+                Err(failure) => failed.push(failure),
+            }
+        }
+        let partial = failed
+            .first()
+            .filter(|_| good > 0)
+            .map(|failure| Text::clean(&format!("{}: {} of {count} peers told nothing: {}", self.name, failed.len(), failure.why())));
+        let outcome = match failed.into_iter().next().filter(|_| good == 0) {
+            Some(failure) => Err(failure.fault()),
+            None => Ok(Answer::Alerts(self.put_together(alerts, silences, turn.began))),
+        };
+        Piece { as_of: turn.began, outcome, partial, skew }
+    }
+
+    /// What one member of the cluster tells.
+    async fn told(&self, member: &Address, turn: &Turn<'_>) -> Result<(Vec<WireAlert>, Vec<WireSilence>, Option<f64>), Failure> {
         let every = [("active", "true"), ("silenced", "true"), ("inhibited", "true"), ("unprocessed", "true")];
-        let alerts = self.list::<WireAlert>("alerts", &every, &turn);
-        let silences = self.list::<WireSilence>("silences", &[], &turn);
-        let found = futures::try_join!(alerts, silences);
-        let skew = found.as_ref().ok().and_then(|((_, skew), _)| *skew);
-        let answer = found.map(|((alerts, _), (silences, _))| Answer::Alerts(self.put_together(alerts, silences, turn.began)));
-        Piece { as_of: turn.began, outcome: answer.map_err(Failure::fault), partial: None, skew }
+        let alerts = self.list::<WireAlert>(member, "alerts", &every, turn);
+        let silences = self.list::<WireSilence>(member, "silences", &[], turn);
+        let ((alerts, skew), (silences, _)) = futures::try_join!(alerts, silences)?;
+        Ok((alerts, silences, skew))
     }
 
     async fn list<T: DeserializeOwned>(
         &self,
+        member: &Address,
         what: &str,
         query: &[(&str, &str)],
         turn: &Turn<'_>,
     ) -> Result<(Vec<T>, Option<f64>), Failure> {
         let _place = self.lanes.enter(&self.name, turn).await?;
-        let good = self.http.call(&self.base.join(&[what]), Call::Get(query), turn.left(), turn.now).await?;
+        let good = self.http.call(&member.join(&[what]), Call::Get(query), turn.left(), turn.now).await?;
         Ok((decode::<Vec<T>>(&self.name, &good.body)?.unwrap_or_default(), good.skew))
     }
 
@@ -102,6 +130,40 @@ impl Source for Alertmanager {
     }
     fn responder(&self) -> Option<&dyn Responder> {
         Some(self)
+    }
+}
+
+/// What another member tells of the same alerts: an alert is one by its fingerprint, and is held back by whatever any of them says.
+fn merge_alerts(kept: &mut Vec<WireAlert>, theirs: Vec<WireAlert>) {
+    if kept.is_empty() {
+        *kept = theirs;
+        return;
+    }
+    let name = |alert: &WireAlert| if alert.fingerprint.is_empty() { fingerprint(&alert.labels) } else { alert.fingerprint.clone() };
+    let places: HashMap<String, usize> = kept.iter().enumerate().map(|(at, alert)| (name(alert), at)).collect();
+    for alert in theirs {
+        let Some(known) = places.get(&name(&alert)).and_then(|at| kept.get_mut(*at)) else {
+            kept.push(alert);
+            continue;
+        };
+        known.starts_at = known.starts_at.into_iter().chain(alert.starts_at).min();
+        let more = |ours: &mut Vec<String>, theirs: Vec<String>| {
+            let new: Vec<_> = theirs.into_iter().filter(|id| !ours.contains(id)).collect();
+            ours.extend(new);
+        };
+        more(&mut known.status.silenced_by, alert.status.silenced_by);
+        more(&mut known.status.inhibited_by, alert.status.inhibited_by);
+    }
+}
+
+/// Of a silence that several members list the one that was changed last, as far as its end tells.
+pub(super) fn merge_silences(kept: &mut Vec<WireSilence>, theirs: Vec<WireSilence>) {
+    for silence in theirs {
+        match kept.iter_mut().find(|known| known.id == silence.id) {
+            Some(known) if silence.updated_at > known.updated_at => *known = silence,
+            Some(_) => {}
+            None => kept.push(silence),
+        }
     }
 }
 
@@ -189,6 +251,8 @@ pub(super) struct WireSilence {
     pub starts_at: Option<DateTime<Utc>>,
     #[serde(deserialize_with = "instant")]
     pub ends_at: Option<DateTime<Utc>>,
+    #[serde(deserialize_with = "instant")]
+    pub updated_at: Option<DateTime<Utc>>,
     #[serde(deserialize_with = "or_default")]
     pub matchers: Vec<WireMatcher>,
     #[serde(deserialize_with = "or_default")]

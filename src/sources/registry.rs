@@ -142,7 +142,8 @@ fn prometheus(section: &mut Section, name: SourceName, deadlines: Deadlines) -> 
 fn alertmanager(section: &mut Section, name: SourceName, deadlines: Deadlines) -> Option<Settings> {
     let http = http(config::HttpSettings::read(section));
     let heartbeat = section.str("heartbeat").map(Spanned::into_inner);
-    Some(Settings::Alertmanager(AlertmanagerSettings { name, http: http?, deadlines, heartbeat }))
+    let peers = section.addresses("peers");
+    Some(Settings::Alertmanager(AlertmanagerSettings { name, http: http?, deadlines, peers, heartbeat }))
 }
 
 /// A broker, or some of its virtual hosts.

@@ -129,6 +129,8 @@ pub struct AlertmanagerSettings {
     pub http: HttpSettings,
     /// How long to wait.
     pub deadlines: Deadlines,
+    /// The other members of its cluster, which know the same alerts and silences.
+    pub peers: Vec<url::Url>,
     /// Matchers of an alert that must always fire, `alertname="Watchdog"`; `None` if none is expected.
     pub heartbeat: Option<String>,
 }

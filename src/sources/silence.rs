@@ -9,7 +9,8 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::{
-    alertmanager::{Alertmanager, Holds, WireMatcher, WireSilence, decode},
+    address::Address,
+    alertmanager::{Alertmanager, Holds, WireMatcher, WireSilence, decode, merge_silences},
     failure::{Failure, Reached},
     http::{Call, Good},
     source::{Order, Responder},
@@ -209,14 +210,34 @@ impl Alertmanager {
         silence.filter(|s| s.holds(order.now) != Holds::Over).ok_or_else(gone)
     }
 
+    /// Every silence that any member of the cluster knows; an error if one of them does not tell: it may be the one that has what is looked
+    /// for.
     async fn silences(&self, order: &Order) -> Result<Vec<WireSilence>, Failure> {
-        let good = self.reach(&["silences"], Call::Get(&[]), order).await?;
-        Ok(decode(&self.name, &good.body)?.unwrap_or_default())
+        let mut all = Vec::new();
+        for member in &self.members {
+            let good = self.call(member, &["silences"], Call::Get(&[]), order).await?;
+            merge_silences(&mut all, decode(&self.name, &good.body)?.unwrap_or_default());
+        }
+        Ok(all)
     }
 
+    /// One call to the first member of the cluster that can be spoken to: the members tell each other, so one is enough. Another one is
+    /// tried only where nothing has been sent.
     async fn reach(&self, path: &[&str], call: Call<'_>, order: &Order) -> Result<Good, Failure> {
+        let mut failed = None;
+        for member in &self.members {
+            match self.call(member, path, call, order).await {
+                Err(failure) if failure.reached == Reached::Unsent => _ = failed.get_or_insert(failure),
+                other => return other,
+            }
+        }
+        let none = || Failure::unsent(&self.name, crate::domain::FaultClass::Unreachable, "it has no address; check `url`");
+        Err(failed.unwrap_or_else(none))
+    }
+
+    async fn call(&self, member: &Address, path: &[&str], call: Call<'_>, order: &Order) -> Result<Good, Failure> {
         let now = order.now;
-        self.http.call(&self.base.join(path), call, self.deadlines.short, &move || now).await
+        self.http.call(&member.join(path), call, self.deadlines.short, &move || now).await
     }
 }
 

@@ -262,6 +262,10 @@ impl Alertmanager {
     pub fn refuse(&self, status: Option<&'static str>) {
         self.book().refuse = status;
     }
+    /// Nothing fires there any more.
+    pub fn clear(&self) {
+        self.book().alerts.clear();
+    }
     /// Somebody else ends a silence.
     pub fn end(&self, id: &str) {
         self.book().silences.iter_mut().find(|s| s.id == id).unwrap().ended = true;

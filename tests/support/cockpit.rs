@@ -62,7 +62,7 @@ fn setup(file: &Path, clock: Clock) -> Setup {
     let config = loaded.config;
     let runbooks = Arc::new(config::library(&config, &[]).library);
     let plan = Plan {
-        groups: Vec::new(),
+        groups: config.groups,
         name: config.cockpit.name.clone(),
         time_zone: config.cockpit.time_zone,
         sources: loaded.sources.iter().map(|row| row.plan.clone()).collect(),

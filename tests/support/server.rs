@@ -168,7 +168,7 @@ pub fn backfill(data: &Path, openmetrics: &str) {
     assert!(output.status.success(), "promtool: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// An Alertmanager that tells nobody.
+/// An Alertmanager, that tells nobody unless it is started with somebody to tell.
 #[derive(Debug)]
 pub struct Alertmanager {
     pub server: Server,
@@ -177,9 +177,14 @@ pub struct Alertmanager {
 
 impl Alertmanager {
     pub fn start() -> Self {
+        Self::with("route: {receiver: nobody}\nreceivers: [{name: nobody}]\n")
+    }
+
+    /// Starts it with this config.
+    pub fn with(config: &str) -> Self {
         let (files, port) = (TempDir::new().unwrap(), free_port());
         let config_file = files.path().join("alertmanager.yml");
-        fs::write(&config_file, "route: {receiver: nobody}\nreceivers: [{name: nobody}]\n").unwrap();
+        fs::write(&config_file, config).unwrap();
         let mut command = Command::new(alertmanager_program());
         command
             .arg(format!("--config.file={}", config_file.display()))

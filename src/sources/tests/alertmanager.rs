@@ -20,7 +20,14 @@ fn source(server: &StandIn) -> Alertmanager {
 }
 fn with_heartbeat(server: &StandIn, heartbeat: Option<&str>) -> Alertmanager {
     let heartbeat = heartbeat.map(str::to_owned);
-    Alertmanager::new(AlertmanagerSettings { name: "am".into(), http: http(&server.url), deadlines: patient(), heartbeat }).unwrap()
+    Alertmanager::new(AlertmanagerSettings {
+        name: "am".into(),
+        http: http(&server.url),
+        deadlines: patient(),
+        peers: Vec::new(),
+        heartbeat,
+    })
+    .unwrap()
 }
 async fn says(alerts: impl AsRef<[u8]>, silences: impl AsRef<[u8]>) -> StandIn {
     let (alerts, silences) = (alerts.as_ref().to_vec(), silences.as_ref().to_vec());
@@ -64,8 +71,13 @@ async fn a_heartbeat_that_is_missing_is_said_and_one_that_is_silenced_still_beat
     let found = alerts(poll(&with_heartbeat(&server, Some("alertname=\"Watchdog\""))).await);
     assert_eq!((found.heartbeat, found.alerts.len()), (Some(true), 0));
     for bad in ["", "Watchdog", "alertname=Watchdog"] {
-        let settings =
-            AlertmanagerSettings { name: "am".into(), http: http(&quiet.url), deadlines: patient(), heartbeat: Some(bad.into()) };
+        let settings = AlertmanagerSettings {
+            name: "am".into(),
+            http: http(&quiet.url),
+            deadlines: patient(),
+            peers: Vec::new(),
+            heartbeat: Some(bad.into()),
+        };
         assert_eq!(Alertmanager::new(settings).unwrap_err().key, "heartbeat", "{bad}");
     }
 }
@@ -253,13 +265,14 @@ async fn what_is_known_of_a_write_depends_on_how_far_it_came() {
         assert_eq!((letter(&outcome), server.asked().len()), (expected, 1), "{say:?} {outcome:?}");
     }
     let hung = StandIn::saying(Say::Nothing).await;
-    let settings = AlertmanagerSettings { name: "am".into(), http: http(&hung.url), deadlines: deadlines(), heartbeat: None };
+    let settings =
+        AlertmanagerSettings { name: "am".into(), http: http(&hung.url), deadlines: deadlines(), peers: Vec::new(), heartbeat: None };
     assert_eq!(letter(&Alertmanager::new(settings).unwrap().perform(&acknowledge(target())).await), 'u');
     let url = {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         format!("http://{}", listener.local_addr().unwrap()).parse().unwrap()
     };
-    let settings = AlertmanagerSettings { name: "am".into(), http: http(&url), deadlines: patient(), heartbeat: None };
+    let settings = AlertmanagerSettings { name: "am".into(), http: http(&url), deadlines: patient(), peers: Vec::new(), heartbeat: None };
     let away = Alertmanager::new(settings).unwrap();
     for order in [acknowledge(target()), extend(), release(Some(ID)), release(None)] {
         assert_eq!(letter(&away.perform(&order).await), 'r', "nothing was sent: {:?}", order.effect);

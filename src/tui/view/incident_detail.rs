@@ -240,7 +240,9 @@ impl Room<'_> {
             Origin::Alertmanager { source, .. } => {
                 let loud = if part.is_held_back() || !part.severity.pages() { Role::Text } else { Role::Critical };
                 let apart = if one_of_several { self.apart(part) } else { String::new() };
-                line(source.as_str(), loud, format!("{}  {}{apart}", labelled("alertname"), labelled("severity")).trim());
+                let severe =
+                    if one_of_several && self.incident.labels.get("severity").is_some() { String::new() } else { labelled("severity") };
+                line(source.as_str(), loud, format!("{}  {severe}{apart}", labelled("alertname")).replace("    ", "  ").trim());
             }
             Origin::PagerDuty { source, incident, .. } => {
                 let kept = self.view.snapshot.paged.get(source).and_then(|all| all.iter().find(|p| p.id == *incident));
@@ -274,8 +276,10 @@ impl Room<'_> {
         if part.is_held_back() {
             line("", Role::Muted, if part.silenced { "held back by a silence" } else { "held back by another alert" });
         }
+        // Where all are alike what is said above is enough.
+        let alike = self.incident.partly_held().is_none() || self.incident.ack.is_some() && self.incident.sources.len() == 1;
         let held = Self::part_held(part);
-        if one_of_several && !held.is_empty() && !matches!(part.origin, Origin::PagerDuty { .. }) {
+        if one_of_several && !alike && !held.is_empty() && !matches!(part.origin, Origin::PagerDuty { .. }) {
             line("", Role::Muted, &held);
         }
         y
