@@ -62,6 +62,12 @@ pub struct Look {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// The cockpit, or with --headless only its collecting: it polls, keeps the figures and extends acknowledgements, without a screen
+    Watch {
+        /// Without a screen: for a service that runs when nobody looks
+        #[arg(long)]
+        headless: bool,
+    },
     /// The cockpit on a practice fleet: nothing to install, nothing left behind
     Demo,
     /// Every mistake of the configuration with its file, line and column

@@ -14,6 +14,12 @@ pub fn start(file: &Path) -> Result<()> {
     tracing::subscriber::set_global_default(subscriber).context("the log was started twice")
 }
 
+/// Write what happens to stderr, as lines for people: for where there is no screen to destroy.
+pub fn to_stderr() -> Result<()> {
+    let subscriber = tracing_subscriber::fmt().with_target(false).with_writer(Mutex::new(Harmless(io::stderr()))).finish();
+    tracing::subscriber::set_global_default(subscriber).context("the log was started twice")
+}
+
 /// Writes lines, each in one piece, with nothing in them that could act on the terminal of who reads them.
 struct Harmless<W>(W);
 

@@ -7,6 +7,7 @@ mod args;
 mod audit;
 mod check;
 mod demo;
+mod headless;
 mod incidents;
 mod log;
 mod oncall;

@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::{
     acts,
     args::{AuditCommand, Cli, Command, Common, OncallCommand, OverrideCommand, SilenceCommand, StoreCommand},
-    audit, check, demo, incidents, oncall, rotation, runbook, silence, status, store, trust, watch,
+    audit, check, demo, headless, incidents, oncall, rotation, runbook, silence, status, store, trust, watch,
 };
 use crate::domain::{clean, is_plain};
 
@@ -69,7 +69,8 @@ fn dispatch(cli: &Cli) -> Result<Code> {
     }
     let common = &cli.common;
     match &cli.command {
-        None => watch::watch(common),
+        None | Some(Command::Watch { headless: false }) => watch::watch(common),
+        Some(Command::Watch { headless: true }) => headless::watch(common),
         Some(Command::Demo) => demo::demo(common),
         Some(Command::Check { live }) => check::check(common, *live),
         Some(Command::Status { json }) => status::status(common, *json),

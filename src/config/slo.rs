@@ -11,7 +11,8 @@ use super::{
     section::{Section, is_label},
 };
 use crate::domain::{
-    Definition, DefinitionId, Grade, Objective, ProbeEvents, Ratio, Rule, Selector, Side, Sli, SourceName, Text, Window, workbook,
+    Bound, Counted, Definition, DefinitionId, Grade, HistogramLatency, Objective, ProbeEvents, Queries, Ratio, Rule, Selector, Side, Sli,
+    SourceName, Text, WINDOW, Window, workbook,
 };
 
 /// A definition that has no id yet, and where its name stands.
@@ -65,8 +66,14 @@ impl Counting<'_> {
         let kind = self.sources.iter().find(|s| Some(&s.name) == source).map(|s| s.kind.as_str());
         self.kinds.iter().any(|k| Some(k.word) == kind && k.checks)
     }
+    /// Whether a source is asked in a language of its own.
+    fn asks(&self, source: &SourceName) -> bool {
+        self.sources.iter().any(|s| s.name == *source && (s.kind == "prometheus" || s.kind.is_empty()))
+    }
     fn only(&self, row: &Section) -> Option<SourceName> {
-        let able: Vec<_> = self.sources.iter().filter(|s| self.counts(s)).collect();
+        // A probe counts its own checks only: beside others it is not meant unless it is named.
+        let (probes, others): (Vec<_>, Vec<_>) = self.sources.iter().filter(|s| self.counts(s)).partition(|s| self.checks(Some(&s.name)));
+        let able = if others.is_empty() { probes } else { others };
         match able.as_slice() {
             [one] => return Some(one.name.clone()),
             [] if row.context.lost_section || self.sources.iter().any(|s| s.kind.is_empty()) => {}
@@ -95,7 +102,8 @@ fn draft(mut row: Section, sources: &Counting<'_>) -> Option<Draft> {
     let period = row.window("period");
     let bad_period = row.has("period") && period.is_none();
     let period = period.map_or(Window::days(30), Spanned::into_inner);
-    let sli = if checks { probed(&mut row) } else { sli(&mut row) };
+    let asks = source.as_ref().is_none_or(|name| sources.asks(name));
+    let sli = if checks { probed(&mut row) } else { sli(&mut row, asks) };
     let min_events = row.number("min_events").map_or(0.0, Spanned::into_inner);
     let rules = rules(&mut row, period);
     if !bad_period {
@@ -174,8 +182,95 @@ fn overrides(row: &mut Section, single: bool) -> BTreeMap<String, Spanned<Object
     found
 }
 
+/// Selectors, a histogram with a bound, or queries.
+fn sli(row: &mut Section, asks: bool) -> Option<Sli> {
+    const WAYS: [(&str, &[&str]); 3] = [
+        ("histogram", &["histogram", "under"]),
+        ("queries", &["query", "good_query", "bad_query", "total_query"]),
+        ("selectors", &["good", "bad", "total"]),
+    ];
+    let given: Vec<_> = WAYS.iter().filter_map(|(way, keys)| Some((*way, *keys.iter().find(|key| row.has(key))?))).collect();
+    row.asked.extend(WAYS.iter().flat_map(|(_, keys)| keys.iter().map(|key| (*key).to_owned())));
+    if let [(_, first), (_, second), ..] = given.as_slice() {
+        row.error_with_help(&row.key_span(second), &format!("`{first}` and `{second}` are two ways to count"), "keep one of them");
+        return None;
+    }
+    match given.first() {
+        Some(("histogram", _)) => latency(row),
+        Some(("queries", _)) => queries(row, asks),
+        _ => selectors(row),
+    }
+}
+
+/// `histogram` and `under`.
+fn latency(row: &mut Section) -> Option<Sli> {
+    for (key, example) in [("histogram", "'http_request_duration_seconds'"), ("under", "\"300ms\"")] {
+        if !row.has(key) {
+            row.missing(key, example);
+        }
+    }
+    let histogram = row.selector("histogram");
+    let is_text = row.is_text("under");
+    let under =
+        if is_text { row.duration("under").map(|d| d.get_ref().as_secs_f64()) } else { row.number("under").map(Spanned::into_inner) };
+    let (histogram, under) = (histogram?, under?);
+    let name = histogram.get_ref().metric();
+    let name = name.strip_suffix("_bucket").unwrap_or(name);
+    let Some(bound) = (if is_text { Bound::of_seconds(under, name) } else { Bound::new(under) }) else {
+        row.error(&row.key_span("under"), "`under` is greater than 0");
+        return None;
+    };
+    let latency = HistogramLatency::new(histogram.get_ref(), bound);
+    if latency.is_none() {
+        row.error_with_help(&histogram.span(), "the bound stands in `under`, not in `le`", "leave out `le`");
+    }
+    latency.map(Sli::Latency)
+}
+
+/// `total_query`, and one of `good_query`, `bad_query` and `query`, which gives the share of bad events.
+fn queries(row: &mut Section, asks: bool) -> Option<Sli> {
+    const PARTS: [(&str, Counted); 3] = [("good_query", Counted::Good), ("bad_query", Counted::Bad), ("query", Counted::BadShare)];
+    let given: Vec<_> = PARTS.into_iter().filter(|(key, _)| row.has(key)).collect();
+    if !asks {
+        let at = given.first().map_or("total_query", |(key, _)| key);
+        row.error_with_help(&row.key_span(at), "only a `prometheus` source takes queries", "count with `good` and `total`");
+    }
+    if !row.has("total_query") {
+        let help = "add `total_query = 'sum by (service) (increase(…[$window]))'`: a share alone has no events, and no budget in events";
+        row.missing_with_help("`total_query` is missing", help);
+    }
+    let missing = row.one_of("missing", &["zero"]).is_some();
+    let total = query(row, "total_query");
+    let (key, told) = match given.as_slice() {
+        [one] => *one,
+        [] => {
+            row.missing("bad_query", "'sum by (service) (increase(…[$window]))'");
+            return None;
+        }
+        [(first, _), (second, _), ..] => {
+            row.error_with_help(&row.key_span(second), &format!("`{first}` and `{second}` both"), "keep one of them");
+            return None;
+        }
+    };
+    let (part, total) = (query(row, key)?, total?);
+    asks.then_some(Sli::Queries(Queries { told, part, total, missing_is_zero: missing }))
+}
+
+/// A query, in which the window is left open.
+fn query(row: &mut Section, key: &str) -> Option<String> {
+    if !row.has(key) {
+        return None;
+    }
+    let text = row.required_str(key, "'sum by (service) (increase(…[$window]))'")?;
+    if !text.get_ref().contains(WINDOW) {
+        row.error_with_help(&text.span(), &format!("`{key}` has no {WINDOW}"), "burnwatch asks it over several windows: write [$window]");
+        return None;
+    }
+    Some(text.into_inner())
+}
+
 /// Exactly one of `good` and `bad`, and `total`.
-fn sli(row: &mut Section) -> Option<Sli> {
+fn selectors(row: &mut Section) -> Option<Sli> {
     let (has_good, has_bad) = (row.has("good"), row.has("bad"));
     let (good, bad) = (row.selector("good"), row.selector("bad"));
     if !row.has("total") {
@@ -199,7 +294,7 @@ fn sli(row: &mut Section) -> Option<Sli> {
 
 /// A probe's checks: all of them, or the quick ones among those that succeeded.
 fn probed(row: &mut Section) -> Option<Sli> {
-    for key in ["good", "bad", "total", "missing"] {
+    for key in ["good", "bad", "total", "missing", "histogram", "query", "good_query", "bad_query", "total_query"] {
         row.asked.insert(key.to_owned());
         if row.has(key) {
             row.error(&row.key_span(key), &format!("a probe counts its own checks; leave out `{key}`"));

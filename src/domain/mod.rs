@@ -18,6 +18,7 @@ mod handoff;
 mod holds;
 mod hours;
 mod incident;
+mod latency_sli;
 mod leg;
 mod matcher;
 mod on_call;
@@ -58,6 +59,7 @@ pub use handoff::{BadHandoff, Every};
 pub use holds::{Coverage, Hold, HoldState, Lapsing, WARNING, board, coverage, hold_subject, lapsing, silence_comment, spoken};
 pub use hours::{BadHours, Hours, read_time};
 pub use incident::{Incident, Link, Origin, Status};
+pub use latency_sli::{Bound, HistogramLatency};
 pub use leg::{Leg, LegState, Seen, together};
 pub use matcher::{LabelMatcher, Matchers, shown_matchers, silence_subject};
 pub use on_call::{OnCallEntry, on_call_for};
@@ -82,7 +84,7 @@ pub use runbook::{
 };
 pub use selector::{BadSelector, Matcher, Op, Selector, quote};
 pub use shift::{Cover, GapInCover, Seat, Shift};
-pub use sli::{ProbeEvents, QueueEvents, Ratio, Side, Sli};
+pub use sli::{Counted, ProbeEvents, Queries, QueueEvents, Ratio, Side, Sli, WINDOW};
 pub use slo::{
     ActId, BadObjective, DefinitionId, EventCounts, Group, IncidentId, Objective, QueueId, RunbookId, SloId, SourceName, StepName,
     error_budget_remaining, events_left, outage_left_secs,

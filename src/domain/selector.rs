@@ -63,6 +63,10 @@ pub struct BadSelector {
 }
 
 impl Selector {
+    /// A selector of this metric with these matchers.
+    pub const fn of(metric: String, matchers: Vec<Matcher>) -> Self {
+        Self { metric, matchers }
+    }
     /// The metric's name.
     pub fn metric(&self) -> &str {
         &self.metric

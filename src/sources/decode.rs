@@ -15,7 +15,7 @@ use super::{
     failure::{json_trouble, shorten},
     promql::{COVERED, LOOKS, PART, TAG, TOTAL},
 };
-use crate::domain::{Definition, EventCounts, Group, GroupCounts, Interval, Side, Sli, Text, Untrusted, Window};
+use crate::domain::{Counted, Definition, EventCounts, Group, GroupCounts, Interval, Side, Sli, Text, Untrusted, Window};
 
 /// How many warnings of one answer are shown.
 const WARNINGS: usize = 3;
@@ -56,16 +56,28 @@ pub fn counts(body: &[u8], definition: &Definition) -> Decoded<Vec<GroupCounts>>
     };
     let groups = table.sorted();
     let odd = groups.iter().filter(|(_, [part, total, _])| [part, total].contains(&&Seen::NoNumber)).count();
+    let partial = match boundless(definition, &groups) {
+        Some(said) => Some(said_too(partial, &said)),
+        None => partial,
+    };
     Ok((groups.into_iter().map(row).collect(), with_odd(partial, odd)))
+}
+
+/// That no group has a bucket up to the bound that its definition asks for.
+fn boundless(definition: &Definition, groups: &[(Group, [Seen; 3])]) -> Option<String> {
+    let Sli::Latency(latency) = &definition.sli else { return None };
+    let none = !groups.is_empty() && groups.iter().all(|(_, [part, ..])| *part == Seen::Missing);
+    let which = || format!("{} has no bucket up to {}; `burnwatch check --live` tells which there are", latency.histogram, latency.under);
+    none.then(which)
+}
+
+fn said_too(said: Option<Text>, more: &str) -> Text {
+    Text::clean(&said.map_or_else(|| more.to_owned(), |said| format!("{said}; {more}")))
 }
 
 /// What the server said of its answer, and that `odd` groups could not be taken from it.
 fn with_odd(partial: Option<Text>, odd: usize) -> Option<Text> {
-    let odd = (odd > 0).then(|| format!("{odd} groups left out: their counts are no finite number"));
-    match (partial, odd) {
-        (Some(said), Some(odd)) => Some(Text::clean(&format!("{said}; {odd}"))),
-        (said, odd) => said.or_else(|| odd.as_deref().map(Text::clean)),
-    }
+    if odd == 0 { partial } else { Some(said_too(partial, &format!("{odd} groups left out: their counts are no finite number"))) }
 }
 
 /// The answer to `promql::queues`: of each series its group, its tag and its value.
@@ -113,11 +125,20 @@ pub fn history(body: &[u8], definition: &Definition, span: Interval, step: Windo
     Ok((table.sorted().into_iter().map(row).collect(), partial))
 }
 
-/// The answer to `promql::start`: by tag, what was seen at every `step` of `span`.
-pub fn by_tag(body: &[u8], span: Interval, step: Window) -> Decoded<HashMap<String, Vec<Seen>>> {
+/// The answer to `promql::start`: by tag, what was seen of `group` at every `step` of `span`.
+pub fn by_tag(body: &[u8], definition: &Definition, group: &Group, span: Interval, step: Window) -> Decoded<HashMap<String, Vec<Seen>>> {
     let (lines, partial) = lines(body)?;
     let grid = Grid { span, step };
-    Ok((lines.iter().filter_map(|line| Some((line.metric.get(TAG)?.to_owned(), grid.lay(&line.values)))).collect(), partial))
+    let same = |line: &&Line<'_>| {
+        definition.by.iter().zip(&group.0).all(|(label, value)| line.metric.get(label).unwrap_or_default() == value.raw())
+    };
+    Ok((lines.iter().filter(same).filter_map(|line| Some((line.metric.get(TAG)?.to_owned(), grid.lay(&line.values)))).collect(), partial))
+}
+
+/// The answer to `promql::bounds`: each way in which a bound is written.
+pub fn bounds(body: &[u8]) -> Decoded<Vec<String>> {
+    let (lines, partial) = lines(body)?;
+    Ok((lines.iter().filter_map(|line| line.metric.get("le").map(str::to_owned)).collect(), partial))
 }
 
 /// One side of the events, as it was found.
@@ -140,17 +161,26 @@ impl From<f64> for Seen {
 
 /// Two sides as counts; `None` where one is not known.
 pub fn sum_up(sli: &Sli, part: Seen, total: Seen) -> Option<EventCounts> {
-    let ratio = sli.ratio()?;
+    let (told, missing_is_zero) = match sli {
+        Sli::Queries(queries) => (queries.told, queries.missing_is_zero),
+        sli => {
+            let ratio = sli.ratio()?;
+            (if ratio.part == Side::Good { Counted::Good } else { Counted::Bad }, ratio.missing_is_zero)
+        }
+    };
     let (part, total) = match (part, total) {
+        // A share of nothing is no number, and nothing is bad then.
+        (Seen::NoNumber | Seen::Missing, Seen::Number(0.0)) if told == Counted::BadShare => (0.0, 0.0),
         (Seen::Number(part), Seen::Number(total)) => (part, total),
-        (Seen::Missing, Seen::Number(total)) if ratio.missing_is_zero => (0.0, total),
+        (Seen::Missing, Seen::Number(total)) if missing_is_zero => (0.0, total),
         // Events of a kind without events at all contradict each other: only nothing of nothing is believed.
-        (Seen::Number(part), Seen::Missing) if ratio.missing_is_zero && part == 0.0 => (0.0, 0.0),
+        (Seen::Number(part), Seen::Missing) if missing_is_zero && part == 0.0 => (0.0, 0.0),
         _ => return None,
     };
-    let bad = match ratio.part {
-        Side::Good => total - part,
-        Side::Bad => part,
+    let bad = match told {
+        Counted::Good => total - part,
+        Counted::Bad => part,
+        Counted::BadShare => part * total,
     };
     EventCounts::new(bad, total)
 }
@@ -329,8 +359,12 @@ impl<'de: 'a, 'a> Deserialize<'de> for Str<'a> {
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Str<'de>, E> {
                 Ok(Str(Cow::Owned(text.to_owned())))
             }
+            // What should be a word comes as a number from some servers, such as the kind of an error.
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Str<'de>, E> {
+                Ok(Str(Cow::Owned(number.to_string())))
+            }
         }
-        from.deserialize_str(Read)
+        from.deserialize_any(Read)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The Prometheus text format 0.0.4, read line by line without copying.
 //!
-//! Format: "Exposition formats" in the Prometheus documentation. `OpenMetrics` is read as far as it is the same: `# EOF` is a comment, an
-//! exemplar behind a value is passed over, a timestamp may have decimals. A line that is not understood is an error that names it; what
+//! Format: "Exposition formats" in the Prometheus documentation. `OpenMetrics` 1.0 is read by the same rules: an exemplar behind a value is
+//! passed over, a timestamp may have decimals, `_created` is a series like any other; that its text is whole is told by `# EOF`. A line that is not understood is an error that names it; what
 //! to make of that is the caller's. No input makes it panic.
 
 use std::borrow::Cow;
@@ -51,6 +51,23 @@ pub fn parse(body: &[u8]) -> impl Iterator<Item = Result<Sample<'_>, BadLine>> {
         Ok(Some(sample)) => Some(Ok(sample)),
         Err(what) => Some(Err(BadLine { line: number, what })),
     })
+}
+
+/// Whether this is the type of `OpenMetrics`.
+pub fn is_open_metrics(kind: &str) -> bool {
+    kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/openmetrics-text"))
+}
+
+/// Whether a body of `OpenMetrics` is whole: it ends with `# EOF`, and nothing follows that.
+pub fn whole(body: &[u8]) -> Result<(), BadLine> {
+    let number = || body.split(|b| *b == b'\n').count();
+    let end = body.strip_suffix(b"\n").unwrap_or(body);
+    let last = end.rsplit(|b| *b == b'\n').next().unwrap_or_default();
+    if last.strip_suffix(b"\r").unwrap_or(last) == b"# EOF" {
+        Ok(())
+    } else {
+        Err(BadLine { line: number(), what: "is cut off: `# EOF` is missing at the end" })
+    }
 }
 
 /// Lines with their numbers. What follows the last line feed is no line but a piece of one.
@@ -240,6 +257,21 @@ rpc_duration_seconds_count 2693
         assert_eq!(one("a 1\r"), Ok(("a".into(), vec![], 1.0, None)));
         assert_eq!(parse(b"a 1\n# EOF").count(), 1);
         assert_eq!(parse(b"").count(), 0);
+    }
+
+    #[test]
+    fn open_metrics_says_when_it_is_whole() {
+        assert!(is_open_metrics("application/openmetrics-text; version=1.0.0; charset=utf-8") && !is_open_metrics("text/plain"));
+        for well in ["a_total 1\n# EOF\n", "a_total 1\n# EOF", "# EOF\n", "a 1\r\n# EOF\r\n"] {
+            assert_eq!(whole(well.as_bytes()), Ok(()), "{well:?}");
+        }
+        for cut in ["", "a_total 1\n", "a_total 1\n# EO", "# EOF\na_total 1\n", "# EOF\n\n\n"] {
+            assert!(whole(cut.as_bytes()).is_err(), "{cut:?}");
+        }
+        let text = "# TYPE d histogram\n# UNIT d seconds\nd_bucket{le=\"0.5\"} 4 # {trace_id=\"a b\"} 0.43 1.5e9\nd_bucket{le=\"+Inf\"} 6\nd_count 6\nd_sum 3.1\nd_created 1.7e9\n# TYPE r counter\nr_total 17.0 1520879607.789 # {t=\"x\"} 0.67\nr_created 1.7e9\n# EOF\n";
+        let read: Vec<_> = parse(text.as_bytes()).map(|s| s.map(|s| (s.name, s.value))).collect::<Result<_, _>>().unwrap();
+        assert_eq!(read.len(), 7);
+        assert_eq!((read[0], read[5]), (("d_bucket", 4.0), ("r_total", 17.0)));
     }
 
     #[test]

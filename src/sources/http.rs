@@ -95,6 +95,8 @@ pub enum Write {
 pub struct Good {
     /// Its bytes, unpacked.
     pub body: Vec<u8>,
+    /// What it says that they are; `None` if it does not.
+    pub kind: Option<String>,
     /// How far the backend's clock is ahead of ours, in seconds; `None` if it did not tell.
     pub skew: Option<f64>,
     /// Seconds until more may be asked, if the backend said that this was the last for now.
@@ -143,13 +145,14 @@ impl Http {
             return Err(self.refused(to, response, now()).await);
         }
         let html = response.headers().get(CONTENT_TYPE).is_some_and(|v| v.as_bytes().starts_with(b"text/html"));
+        let kind = response.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).map(str::to_owned);
         let rest_secs = rest(response.headers());
         let body = self.body(response, self.max_bytes).await?;
         if html || looks_like_html(&body) {
             let what = format!("{} answered with a web page, is `url` right?", to.host());
             return Err(Failure::new(&self.source, FaultClass::Malformed, Reached::Answered(status.as_u16()), &what));
         }
-        Ok(Good { body, skew, rest_secs })
+        Ok(Good { body, kind, skew, rest_secs })
     }
 
     fn request(&self, to: &Address, call: Call<'_>) -> RequestBuilder {

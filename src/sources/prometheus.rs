@@ -24,15 +24,18 @@ use super::{
     http::{Call, Good, Http},
     promql,
     settings::{BadSettings, Deadlines, PrometheusSettings},
-    source::{Figures, Gives, Lanes, Now, Piece, Source, Turn},
+    source::{Examiner, Figures, Finding, Gives, Lanes, Now, Piece, Source, Turn},
 };
 use crate::domain::{
-    Answer, Ask, Definition, DefinitionId, EventCounts, GaugeTable, Grade, Group, Interval, Lane, Measure, Objective, QueueGauges,
-    QueueSample, Reading, SourceName, Text, Want, Window,
+    Answer, Ask, Definition, DefinitionId, EventCounts, GaugeTable, Grade, Group, Interval, Lane, Measure, Objective, Person, QueueGauges,
+    QueueSample, Reading, Sli, SourceName, Text, Want, Window,
 };
 
 /// The most points of a line that a server gives (it refuses 11,000 and more).
 const MOST_POINTS: i32 = 10_000;
+
+/// `VictoriaMetrics` would answer as of half a minute ago, to be on the safe side, and say that it was now. Others take no notice.
+const FRESH: (&str, &str) = ("nocache", "1");
 
 /// A Prometheus.
 #[derive(Debug)]
@@ -159,7 +162,7 @@ impl Prometheus {
             Want::Start { group, grade, .. } => {
                 let grid = look_back(*grade, as_of);
                 let good = self.ask_over(&text(promql::start(definition, group, *grade))?, grid, turn).await?;
-                self.found(good.skew, decode::by_tag(&good.body, grid.span, grid.step), |seen| {
+                self.found(good.skew, decode::by_tag(&good.body, definition, group, grid.span, grid.step), |seen| {
                     Answer::Start(start_of_run(definition, group, *grade, grid, |tag| seen.get(tag).map_or(&[][..], Vec::as_slice)))
                 })
             }
@@ -178,14 +181,18 @@ impl Prometheus {
     }
 
     async fn ask_at(&self, question: &str, at: DateTime<Utc>, turn: &Turn<'_>) -> Result<Good, Failure> {
-        self.send(&self.instant, &[("query", question), ("time", &stamp(at)), ("timeout", &patience(turn.left()))], turn).await
+        self.send(&self.instant, &[("query", question), ("time", &stamp(at)), ("timeout", &patience(turn.left())), FRESH], turn).await
     }
 
     async fn ask_over(&self, question: &str, grid: Grid, turn: &Turn<'_>) -> Result<Good, Failure> {
         let (start, end) = (stamp(grid.span.from), stamp(grid.span.to));
         let (step, patience) = (grid.step.secs().to_string(), patience(turn.left()));
-        self.send(&self.range, &[("query", question), ("start", &start), ("end", &end), ("step", &step), ("timeout", &patience)], turn)
-            .await
+        self.send(
+            &self.range,
+            &[("query", question), ("start", &start), ("end", &end), ("step", &step), ("timeout", &patience), FRESH],
+            turn,
+        )
+        .await
     }
 
     async fn send(&self, to: &Address, form: &[(&str, &str)], turn: &Turn<'_>) -> Result<Good, Failure> {
@@ -207,6 +214,9 @@ impl Source for Prometheus {
     fn gives(&self) -> Gives {
         Gives::Metrics
     }
+    fn examiner(&self) -> Option<&dyn Examiner> {
+        Some(self)
+    }
     async fn poll(&self, ask: &Ask, lane: Lane, now: Now<'_>) -> Reading {
         let turn = Turn::begin(lane, self.deadlines, now);
         let pieces = join_all(ask.wants.iter().map(|want| self.piece(want, turn))).await;
@@ -214,6 +224,24 @@ impl Source for Prometheus {
     }
     fn figures(&self) -> Option<&dyn Figures> {
         Some(self)
+    }
+}
+
+#[async_trait]
+impl Examiner for Prometheus {
+    /// Whether the bounds that are asked for are there.
+    async fn examine(&self, _people: &[Person], now: Now<'_>) -> Vec<Finding> {
+        let turn = Turn::begin(Lane::Short, self.deadlines, now);
+        let mut findings = Vec::new();
+        for definition in &self.definitions {
+            let Sli::Latency(latency) = &definition.sli else { continue };
+            let asked = self.ask_at(&promql::bounds(latency), whole_millis(now()), &turn).await.ok();
+            let Some((bounds, _)) = asked.and_then(|good| decode::bounds(&good.body).ok()) else { continue };
+            if let Some(said) = latency.missing(bounds.iter().map(String::as_str)) {
+                findings.push(Finding { well: false, text: Text::clean(&format!("{}: {said}", definition.id)) });
+            }
+        }
+        findings
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::{Definition, Grade, Group, Measure, QueueGauges, Selector, Window};
+use crate::domain::{Counted, Definition, Grade, Group, HistogramLatency, Measure, Queries, QueueGauges, Selector, Sli, Window};
 
 /// The label that says which side of the question a series answers.
 pub const TAG: &str = "burnwatch_side";
@@ -25,7 +25,11 @@ pub fn counts(definition: &Definition, window: Window) -> Option<String> {
     let mut question = sides(definition, window, &BTreeMap::new())?;
     if window == definition.period {
         let step = Window::from_secs(u64::from(window.secs() / LOOKS).max(1)).unwrap_or(window);
-        let count = grouped("count", definition, &definition.sli.ratio()?.total.to_string());
+        let there = match &definition.sli {
+            Sli::Queries(queries) => Queries::over(&queries.total, definition.shortest()),
+            sli => sli.ratio()?.total.to_string(),
+        };
+        let count = grouped("count", definition, &there);
         question = format!("{question} or {}", tagged(&format!("count_over_time(({count})[{window}:{step}])"), COVERED));
     }
     Some(question)
@@ -47,6 +51,11 @@ pub fn queues(gauges: &QueueGauges) -> String {
 
 /// When each group's newest sample was taken.
 pub fn presence(definition: &Definition) -> Option<String> {
+    if let Sli::Queries(queries) = &definition.sli {
+        // A query has no samples of its own: its groups are there as long as the shortest window gives any.
+        let total = grouped("sum", definition, &Queries::over(&queries.total, definition.shortest()));
+        return Some(format!("{total} * 0 + time()"));
+    }
     Some(grouped("max", definition, &format!("timestamp({})", definition.sli.ratio()?.total)))
 }
 
@@ -57,14 +66,11 @@ pub fn history(definition: &Definition, groups: &[Group], window: Window) -> Opt
 
 /// Both sides of one group over every window of the rules of `grade`, tagged `part:5m`, `total:5m` and so on.
 pub fn start(definition: &Definition, group: &Group, grade: Grade) -> Option<String> {
-    let ratio = definition.sli.ratio()?;
     let only = narrow(definition, std::slice::from_ref(group));
     let windows: BTreeSet<Window> = definition.rules_of(grade).flat_map(|r| [r.short, r.long]).collect();
-    let side = |tag: &str, selector: &Selector, window: &Window| {
-        tagged(&increase(definition, &narrowed(selector, &only), *window), &start_tag(tag, *window))
-    };
-    let both = |w: &Window| [side(PART, &ratio.selector, w), side(TOTAL, &ratio.total, w)];
-    Some(windows.iter().flat_map(both).collect::<Vec<_>>().join(" or "))
+    let both = |w: &Window| two_sides(definition, *w, &only).map(|sides| sides.map(|(tag, side)| tagged(&side, &start_tag(tag, *w))));
+    let all = windows.iter().map(both).collect::<Option<Vec<_>>>()?;
+    Some(all.into_iter().flatten().collect::<Vec<_>>().join(" or "))
 }
 
 /// The tag of one side over one window in [`start`].
@@ -73,9 +79,26 @@ pub fn start_tag(side: &str, window: Window) -> String {
 }
 
 fn sides(definition: &Definition, window: Window, only: &BTreeMap<String, String>) -> Option<String> {
+    let [part, total] = two_sides(definition, window, only)?.map(|(tag, side)| tagged(&side, tag));
+    Some(format!("{part} or {total}"))
+}
+
+/// Both sides over `window`, each with the name of what it tells.
+fn two_sides(definition: &Definition, window: Window, only: &BTreeMap<String, String>) -> Option<[(&'static str, String); 2]> {
+    if let Sli::Queries(queries) = &definition.sli {
+        // Of shares no sum can be made: there is one for each group, and of several the worst is taken.
+        let aggregate = if queries.told == Counted::BadShare { "max" } else { "sum" };
+        let part = grouped(aggregate, definition, &Queries::over(&queries.part, window));
+        return Some([(PART, part), (TOTAL, grouped("sum", definition, &Queries::over(&queries.total, window)))]);
+    }
     let ratio = definition.sli.ratio()?;
-    let side = |tag, selector| tagged(&increase(definition, &narrowed(selector, only), window), tag);
-    Some(format!("{} or {}", side(PART, &ratio.selector), side(TOTAL, &ratio.total)))
+    let side = |selector| increase(definition, &narrowed(selector, only), window);
+    Some([(PART, side(&ratio.selector)), (TOTAL, side(&ratio.total))])
+}
+
+/// Which bounds a histogram has: one series for each way that one is written.
+pub fn bounds(latency: &HistogramLatency) -> String {
+    format!("count by (le) ({})", latency.buckets())
 }
 
 fn increase(definition: &Definition, selector: &str, window: Window) -> String {

@@ -21,16 +21,17 @@ use super::{
     failure::Failure,
     http::{Call, Http},
     settings::{BadSettings, Deadlines, ScrapeSettings, ScrapeTarget},
-    source::{Gives, Now, Piece, Source, Turn},
+    source::{Examiner, Finding, Gives, Now, Piece, Source, Turn},
 };
 use crate::domain::{
-    Answer, Ask, Counter, Definition, Fault, GaugeTable, Group, Lane, Measure, QueueGauges, Reading, Scraped, SourceName, Text, Untrusted,
-    Want, quote,
+    Answer, Ask, Counter, Definition, Fault, GaugeTable, Group, HistogramLatency, Lane, Measure, Person, QueueGauges, Reading, Scraped,
+    Sli, SourceName, Text, Untrusted, Want, quote,
 };
 
 /// How many targets are asked at the same time.
 const AT_ONCE: usize = 64;
-const ACCEPT: &str = "text/plain;version=0.0.4, text/plain;q=0.8, */*;q=0.1";
+/// The plain format first: some programs give their counters other names in `OpenMetrics`, which those who have nothing else speak.
+const ACCEPT: &str = "text/plain;version=0.0.4, application/openmetrics-text;version=1.0.0;q=0.9, text/plain;q=0.8, */*;q=0.1";
 
 /// A set of endpoints that serve the text format.
 #[derive(Debug)]
@@ -142,6 +143,9 @@ impl Scrape {
                 let what = format!("{} does not serve the metrics text format ({e}); check the address", target.address.host());
                 Failure::malformed(&self.name, &what)
             };
+            if good.kind.as_deref().is_some_and(exposition::is_open_metrics) {
+                exposition::whole(&good.body).map_err(bad)?;
+            }
             gauges = self.gauges_of(&good.body, &target.labels).map_err(bad)?;
             self.wanted.pick(&good.body, &target.labels).map_err(bad)
         });
@@ -203,6 +207,9 @@ impl Source for Scrape {
     fn gives(&self) -> Gives {
         Gives::Scrape
     }
+    fn examiner(&self) -> Option<&dyn Examiner> {
+        Some(self)
+    }
     async fn poll(&self, ask: &Ask, lane: Lane, now: Now<'_>) -> Reading {
         let turn = Turn::begin(lane, self.deadlines, now);
         // One look at each page, whatever is wanted of it.
@@ -215,6 +222,35 @@ impl Source for Scrape {
         let pieces = ask.wants.iter().map(piece).collect();
         turn.reading(&self.name, &ask.wants, pieces)
     }
+}
+
+#[async_trait]
+impl Examiner for Scrape {
+    /// Whether the bounds that are asked for are there.
+    async fn examine(&self, _people: &[Person], now: Now<'_>) -> Vec<Finding> {
+        let turn = Turn::begin(Lane::Short, self.deadlines, now);
+        let calls =
+            self.targets.iter().map(|t| async move { (t, self.http.call(&t.address, Call::Get(&[]), turn.left(), turn.now).await.ok()) });
+        let pages: Vec<_> = join_all(calls).await.into_iter().filter_map(|(t, good)| Some((&t.labels, good?.body))).collect();
+        let latencies = self.wanted.definitions.iter().filter_map(|d| if let Sli::Latency(l) = &d.sli { Some((d, l)) } else { None });
+        let missing = latencies.filter_map(|(d, latency)| {
+            let written: BTreeSet<String> = pages.iter().flat_map(|(extra, body)| bounds(body, extra, latency)).collect();
+            let said = latency.missing(written.iter().map(String::as_str))?;
+            Some(Finding { well: false, text: Text::clean(&format!("{}: {said}", d.id)) })
+        });
+        missing.collect()
+    }
+}
+
+/// The bounds of a histogram on a page, as they are written.
+fn bounds(body: &[u8], extra: &BTreeMap<String, String>, latency: &HistogramLatency) -> BTreeSet<String> {
+    let buckets = latency.buckets();
+    let of = |sample: Sample<'_>| {
+        let labels = labels(&sample, extra);
+        let selected = buckets.selects(sample.name, |name: &str| labels.get(name).map(|v| &**v));
+        labels.get("le").filter(|_| selected).map(ToString::to_string)
+    };
+    exposition::parse(body).filter_map(Result::ok).filter(|s| s.name == buckets.metric()).filter_map(of).collect()
 }
 
 impl Wanted {

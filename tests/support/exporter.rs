@@ -27,6 +27,11 @@ impl Exporter {
         *self.page.lock().unwrap() = Some(page.into());
     }
 
+    /// Where it is.
+    pub fn url(&self) -> String {
+        self.fake.url()
+    }
+
     /// How many requests have come.
     pub fn requests(&self) -> usize {
         self.fake.asked().len()

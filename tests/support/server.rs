@@ -168,6 +168,40 @@ pub fn backfill(data: &Path, openmetrics: &str) {
     assert!(output.status.success(), "promtool: {}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// A `VictoriaMetrics` that scrapes.
+#[derive(Debug)]
+pub struct Victoria {
+    pub server: Server,
+    _files: TempDir,
+}
+
+impl Victoria {
+    /// Starts it empty, with `config` as its scrape configuration.
+    pub fn start(config: &str) -> Self {
+        let (files, port) = (TempDir::new().unwrap(), free_port());
+        let config_file = files.path().join("scrape.yml");
+        fs::write(&config_file, config).unwrap();
+        let mut command = Command::new("victoria-metrics");
+        command
+            .arg(format!("-promscrape.config={}", config_file.display()))
+            .arg(format!("-storageDataPath={}", files.path().join("data").display()))
+            .arg(format!("-httpListenAddr=127.0.0.1:{port}"));
+        let server = Server::start(command, port, "/health", &files.path().join("log"));
+        Self { server, _files: files }
+    }
+}
+
+/// The one value of an expression at `at` (Unix seconds) in whatever speaks like a Prometheus on `port`; `None` if it brings nothing.
+pub fn value_at(port: u16, expression: &str, at: f64) -> Option<f64> {
+    let form = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("query", expression)
+        .append_pair("time", &format!("{at:.3}"))
+        .append_pair("nocache", "1")
+        .finish();
+    let answer = http::post(port, "/api/v1/query", "application/x-www-form-urlencoded", &form).unwrap().json();
+    answer["data"]["result"][0]["value"][1].as_str().map(|value| value.parse().unwrap())
+}
+
 /// An Alertmanager, that tells nobody unless it is started with somebody to tell.
 #[derive(Debug)]
 pub struct Alertmanager {

@@ -27,7 +27,7 @@ use super::{
     canvas::{Canvas, cells},
     figure, overview, slos,
 };
-use crate::domain::{Cell, Figure, Grade, History, Rule, RuleState, SloRow, State, events_left, outage_left_secs};
+use crate::domain::{Cell, Figure, Grade, History, Rule, RuleState, Sli, SloRow, State, events_left, outage_left_secs};
 
 /// Draw the detail; returns how many lines it has.
 pub fn draw(canvas: &mut Canvas<'_>, slo: &SloRow, gone: bool, view: View<'_>) -> u16 {
@@ -224,17 +224,21 @@ fn windows(canvas: &mut Canvas<'_>, y: u16, slo: &SloRow, view: View<'_>) -> u16
     let mut y = y + 2;
     for (window, figure) in &slo.figures {
         canvas.right(1, y, 7, Role::Muted, format_args!("{window}"));
-        window_row(canvas, y, figure, slo.state == State::Stale, view);
+        window_row(canvas, y, figure, slo, view);
         y += 1;
     }
     y
 }
 
-fn window_row(canvas: &mut Canvas<'_>, y: u16, figure: &Figure, stale: bool, view: View<'_>) {
+fn window_row(canvas: &mut Canvas<'_>, y: u16, figure: &Figure, slo: &SloRow, view: View<'_>) {
+    let stale = slo.state == State::Stale;
     figure::burn(canvas, (9, y), 8, Some(figure), stale);
     let role = if stale { Role::Stale } else { Role::Text };
     match figure.counts {
-        None => _ = canvas.right(18, y, 32, Role::Unknown, format_args!("a side is missing")),
+        None => match &slo.definition.sli {
+            Sli::Latency(latency) => _ = canvas.right(18, y, 32, Role::Unknown, format_args!("no bucket up to {}", latency.under)),
+            _ => _ = canvas.right(18, y, 32, Role::Unknown, format_args!("a side is missing")),
+        },
         Some(counts) => {
             match counts.error_ratio() {
                 Some(ratio) => canvas.right(18, y, 10, role, format_args!("{:.4}%", ratio * 100.0)),
