@@ -31,6 +31,8 @@ use tempfile::TempDir;
 
 /// Acknowledgements killed at a random moment: of alerts, and of incidents of our own rules.
 const RANDOM: [usize; 2] = [150, 50];
+/// So many of these alerts fire in the Alertmanager of a second cluster too: they are groups of two.
+const GROUPS: usize = 50;
 /// Acknowledgements killed while their silence is being made: half of them before it is, half after.
 const AIMED: usize = 24;
 /// Acknowledgements that are left alone, to see how long they live.
@@ -55,15 +57,23 @@ impl Dice {
 struct Home {
     folder: TempDir,
     alertmanager: Alertmanager,
+    second: Alertmanager,
     exporter: Exporter,
 }
 
+/// What the incident of this alert is called: by its key if it is a group.
+fn id_of(n: usize) -> String {
+    if n < GROUPS { format!("s{n:03}/HighErrors") } else { format!("am:f{n:03}") }
+}
+
 impl Home {
-    fn new(alerts: usize) -> Self {
-        let home = Self { folder: TempDir::new().unwrap(), alertmanager: Alertmanager::start(alerts), exporter: Exporter::start() };
+    fn new(alerts: usize, groups: usize) -> Self {
+        let (alertmanager, second) = (Alertmanager::start(alerts), Alertmanager::start(groups));
+        let home = Self { folder: TempDir::new().unwrap(), alertmanager, second, exporter: Exporter::start() };
         let page = fs::read_to_string(home.exporter.config(home.path())).unwrap();
-        let url = home.alertmanager.url();
-        configure(home.path(), &format!("{page}[[source]]\nname = \"am\"\nkind = \"alertmanager\"\nurl = \"{url}\"\nevery = \"1s\"\n"));
+        let row =
+            |name: &str, url: String| format!("[[source]]\nname = \"{name}\"\nkind = \"alertmanager\"\nurl = \"{url}\"\nevery = \"1s\"\n");
+        configure(home.path(), &format!("{page}{}{}", row("am", home.alertmanager.url()), row("am2", home.second.url())));
         home
     }
     fn path(&self) -> &Path {
@@ -112,7 +122,7 @@ fn acts(entries: &[Entry]) -> BTreeMap<ActId, (Entry, Vec<Outcome>)> {
 fn an_acknowledgement_that_is_killed_is_neither_lost_nor_done_twice() {
     let [alerts, services] = RANDOM;
     let all = alerts + AIMED + SPARED;
-    let home = Home::new(all);
+    let home = Home::new(all, GROUPS);
     home.serve(services, 1_000);
     let mut cockpit = Cockpit::start(&home.config(), Clock::system());
     cockpit.wait_for("a first look at the counters", |s| s.slos.len() == services);
@@ -135,7 +145,7 @@ fn an_acknowledgement_that_is_killed_is_neither_lost_nor_done_twice() {
     let store = home.store();
     let mut codes = BTreeMap::<Option<i32>, usize>::new();
     let mut committed = store.entries_since(0).unwrap();
-    let ids = (0..alerts).map(|n| format!("am:f{n:03}")).chain((0..services).map(|n| format!("o{n:03}/availability:page")));
+    let ids = (0..alerts).map(id_of).chain((0..services).map(|n| format!("o{n:03}/availability:page")));
     for id in ids {
         let code = kill_after(home.ack(&id), life.mul_f64(1.2 * dice.roll()));
         *codes.entry(code).or_default() += 1;
@@ -176,16 +186,22 @@ fn an_acknowledgement_that_is_killed_is_neither_lost_nor_done_twice() {
     assert_eq!(journal[..committed.len()], committed[..], "what was committed stays");
     assert_eq!(support::run(home.path(), &["audit", "verify"]).status.code(), Some(0));
     let acts = acts(&journal);
-    let book = home.alertmanager.book();
+    let (book, second) = (home.alertmanager.book(), home.second.book());
     let mut made = BTreeMap::<&str, Vec<&str>>::new();
-    for silence in &book.silences {
+    for silence in book.silences.iter().chain(&second.silences) {
         made.entry(silence.mark()).or_default().push(&silence.id);
     }
     for (act, (asked, ends)) in &acts {
         let [Outcome::Done { receipt }] = ends.as_slice() else { panic!("{asked:#?} ended as {ends:#?}") };
         let What::Asked { effect: Effect::Acknowledge { target, .. } } = &asked.what else { panic!("{asked:#?}") };
+        if let Target::Group { legs } = target {
+            let marks = (0..legs.len()).map(|leg| act.leg(leg));
+            let silences: Vec<_> = marks.map(|mark| made.remove(mark.as_str()).unwrap_or_default().len()).collect();
+            assert_eq!(silences, [1, 1], "{asked:#?}");
+        }
         let silences = made.remove(act.as_str()).unwrap_or_default();
-        let expected: Vec<&str> = if *target == Target::Journal { Vec::new() } else { receipt.as_deref().into_iter().collect() };
+        let expected: Vec<&str> =
+            if matches!(target, Target::Journal | Target::Group { .. }) { Vec::new() } else { receipt.as_deref().into_iter().collect() };
         assert_eq!(silences, expected, "{asked:#?}");
         let thread = journal.iter().filter(|e| e.subject == asked.subject).fold(Thread::default(), |mut thread, entry| {
             thread.apply(entry);
@@ -194,11 +210,11 @@ fn an_acknowledgement_that_is_killed_is_neither_lost_nor_done_twice() {
         assert!(thread.ack.is_some_and(|ack| ack.act.as_ref() == Some(act) && ack.delivery == Delivery::Done));
     }
     assert_eq!(made, BTreeMap::new(), "silences that nobody asked for");
-    drop(book);
+    drop((book, second));
 
     // Who comes after them is told, or has it.
     let held: BTreeSet<_> = acts.values().map(|(asked, _)| asked.subject.as_str()).collect();
-    let free = (0..alerts).map(|n| format!("am:f{n:03}")).find(|id| !held.contains(id.as_str()));
+    let free = (0..alerts).map(id_of).find(|id| !held.contains(id.as_str()));
     for (id, code) in held.first().map(|id| ((*id).to_owned(), 1)).into_iter().chain(free.map(|id| (id, 0))) {
         assert_eq!(home.ack(&id).wait().unwrap().code(), Some(code), "{id}");
     }
@@ -207,7 +223,7 @@ fn an_acknowledgement_that_is_killed_is_neither_lost_nor_done_twice() {
 /// Where nobody had a cockpit open, what a killed command had left stood as not delivered until it lapsed.
 #[test]
 fn what_a_killed_command_has_left_is_brought_to_an_end_by_the_next_one() {
-    let home = Home::new(1);
+    let home = Home::new(1, 0);
     home.serve(1, 1_000);
     let (store, at) = (home.store(), Utc::now() - TimeDelta::minutes(2));
     let labels = [("alertname", "HighErrors"), ("service", "s000"), ("severity", "critical")].into_iter().collect();

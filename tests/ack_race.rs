@@ -27,6 +27,8 @@ use tempfile::TempDir;
 
 /// Incidents of an Alertmanager, and incidents of our own rules; of each there are races in every round, and then all are given back.
 const INCIDENTS: [usize; 2] = [40, 10];
+/// So many of the first are told by the Alertmanager of a second cluster too: they are groups of two.
+const GROUPS: usize = 20;
 const ROUNDS: usize = 5;
 /// What counts as the same moment.
 const SAME: TimeDelta = TimeDelta::milliseconds(10);
@@ -37,17 +39,20 @@ const BEFORE_THE_DOOR: Duration = Duration::from_millis(1_500);
 struct Home {
     folder: TempDir,
     alertmanager: Alertmanager,
+    second: Alertmanager,
     exporter: Exporter,
 }
 
 impl Home {
-    fn new(alerts: usize) -> Self {
-        let home = Self { folder: TempDir::new().unwrap(), alertmanager: Alertmanager::start(alerts), exporter: Exporter::start() };
+    fn new(alerts: usize, groups: usize) -> Self {
+        let (alertmanager, second) = (Alertmanager::start(alerts), Alertmanager::start(groups));
+        let home = Self { folder: TempDir::new().unwrap(), alertmanager, second, exporter: Exporter::start() };
         let login = support::login();
         let page = fs::read_to_string(home.exporter.config(home.path())).unwrap();
         let page = page.replace("name = \"test\"", &format!("name = \"test\"\nshared_accounts = [\"{login}\"]"));
-        let url = home.alertmanager.url();
-        configure(home.path(), &format!("{page}[[source]]\nname = \"am\"\nkind = \"alertmanager\"\nurl = \"{url}\"\nevery = \"1s\"\n"));
+        let row =
+            |name: &str, url: String| format!("[[source]]\nname = \"{name}\"\nkind = \"alertmanager\"\nurl = \"{url}\"\nevery = \"1s\"\n");
+        configure(home.path(), &format!("{page}{}{}", row("am", home.alertmanager.url()), row("am2", home.second.url())));
         home
     }
     fn path(&self) -> &Path {
@@ -133,12 +138,18 @@ fn trial(home: &Home, store: &Store, id: &str) -> Trial {
     let loser = both.iter().find(|o| o.status.code() == Some(1)).unwrap();
     let told = String::from_utf8_lossy(&loser.stderr);
     assert!(told.contains(ack.by.name.as_str()) && told.contains("nothing was done") && loser.stdout.is_empty(), "{told}");
-    if let Some(service) = id.strip_prefix("am:f") {
-        let book = home.alertmanager.book();
-        let standing: Vec<_> = book.standing().into_iter().filter(|s| s.holds("service", &format!("s{service}"))).collect();
-        assert_eq!(standing.len(), 1, "{standing:#?}");
-        assert_eq!((standing[0].mark(), standing[0].by.as_str()), (ack.act.unwrap().as_str(), ack.by.name.as_str()));
-        assert_eq!(ack.silence.as_ref(), Some(&standing[0].id));
+    let of_group = id.strip_suffix("/HighErrors").and_then(|id| id.strip_prefix('s'));
+    if let Some(service) = of_group.or(id.strip_prefix("am:f")) {
+        let (act, books) = (ack.act.clone().unwrap(), [home.alertmanager.book(), home.second.book()]);
+        let mut marks = Vec::new();
+        for book in &books {
+            let standing: Vec<_> = book.standing().into_iter().filter(|s| s.holds("service", &format!("s{service}"))).collect();
+            assert!(standing.len() <= 1 && standing.iter().all(|s| s.by == ack.by.name.as_str()), "{standing:#?}");
+            marks.extend(standing.iter().map(|s| s.mark().to_owned()));
+        }
+        let legs = if of_group.is_some() { vec![act.leg(0).to_string(), act.leg(1).to_string()] } else { vec![act.to_string()] };
+        marks.sort();
+        assert_eq!(marks, legs);
     }
     let instants = ["maya", "tom"].map(|who| home.asked_at(who));
     let apart = if let [Some(one), Some(other)] = instants { Some((one - other).abs()) } else { None };
@@ -162,7 +173,7 @@ fn give_back(cockpit: &mut Cockpit) {
         let verb = Verb::Unacknowledge;
         cockpit.ask(Request::Act(Act { incident: incident.id.clone(), seen: incident.version, verb, by: None }));
     }
-    cockpit.wait_for("every incident to be nobody's", |s| s.incidents.iter().all(|i| i.ack.is_none()));
+    cockpit.wait_for("every incident to be nobody's", |s| s.incidents.iter().flat_map(|i| i.parts()).all(|i| i.ack.is_none()));
 }
 
 fn is_held(incident: &Incident) -> bool {
@@ -172,22 +183,24 @@ fn is_held(incident: &Incident) -> bool {
 #[test]
 fn of_two_who_acknowledge_at_once_one_has_it_and_the_other_is_told_who() {
     let [alerts, services] = INCIDENTS;
-    let home = Home::new(alerts);
+    let home = Home::new(alerts, GROUPS);
     home.serve(services, 1_000);
     let mut cockpit = Cockpit::start(&home.config(), Clock::system());
     cockpit.wait_for("a first look at the counters", |s| s.slos.len() == services);
     home.serve(services, 3_000);
     cockpit.wait_for("every incident", |s| s.incidents.len() == alerts + services);
     let store = Store::open(&home.store()).unwrap();
-    let (mut theirs, mut own) = (Vec::new(), Vec::new());
+    let (mut theirs, mut own, mut groups) = (Vec::new(), Vec::new(), Vec::new());
     for round in 1..=ROUNDS {
-        theirs.extend((0..alerts).map(|n| trial(&home, &store, &format!("am:f{n:03}"))));
+        groups.extend((0..GROUPS).map(|n| trial(&home, &store, &format!("s{n:03}/HighErrors"))));
+        theirs.extend((GROUPS..alerts).map(|n| trial(&home, &store, &format!("am:f{n:03}"))));
         own.extend((0..services).map(|n| trial(&home, &store, &format!("o{n:03}/availability:page"))));
-        assert_eq!(home.alertmanager.book().silences.len(), round * alerts);
+        assert_eq!([home.alertmanager.book().silences.len(), home.second.book().silences.len()], [round * alerts, round * GROUPS]);
         give_back(&mut cockpit);
-        assert!(home.alertmanager.book().standing().is_empty());
+        assert!(home.alertmanager.book().standing().is_empty() && home.second.book().standing().is_empty());
     }
     report("an Alertmanager's incidents", &theirs);
+    report("groups of two clusters", &groups);
     report("incidents of our own rules", &own);
 }
 
@@ -195,7 +208,7 @@ fn of_two_who_acknowledge_at_once_one_has_it_and_the_other_is_told_who() {
 #[test]
 fn two_who_come_first_to_an_empty_store_see_the_incident_both() {
     for _ in 0..10 {
-        let home = Home::new(3);
+        let home = Home::new(3, 0);
         home.serve(1, 1_000);
         let store = Store::open(&home.store()).unwrap();
         trial(&home, &store, "am:f001");

@@ -243,3 +243,22 @@ fn check_warns_of_gaps_and_double_cover_of_the_next_ninety_days() {
     let said = home.run(&["check"]);
     assert!(said.out.contains("warning: always: jon and ana are both primary from "), "{}", said.out);
 }
+
+/// Whoever looked found an override only among the newest entries of the journal: one that was made before a busy night was forgotten.
+#[test]
+fn an_override_stands_however_much_was_written_since() {
+    let home = rotations();
+    let add = ["oncall", "override", "add", "--rotation", "always", "--who", "ana", "--from", "+1h", "--to", "+3h"];
+    assert_eq!(home.run(&add).code, 0);
+    let store = burnwatch::store::Store::open(&home.0.path().join("store")).unwrap();
+    let made = store.recent(1).unwrap().remove(0);
+    // More than are read at the start.
+    for n in 0..5_010 {
+        let effect = burnwatch::domain::Effect::Note { target: burnwatch::domain::Target::Journal, note: "busy".into() };
+        let what = burnwatch::domain::What::Asked { effect };
+        let act = format!("a{n}").as_str().into();
+        store.append(burnwatch::domain::Entry { act, subject: "checkout".into(), what, ..made.clone() }, None).unwrap();
+    }
+    let who = home.json(&["oncall", "--rotation", "always", "--at", "+2h", "--json"]);
+    assert!(who.to_string().contains("\"cover\":\"override\""), "{who:#}");
+}

@@ -437,3 +437,28 @@ async fn lost_answers_about_silences_are_looked_for() {
         assert!(server.asked().iter().all(|r| r.starts_with("GET")), "looking changes nothing");
     }
 }
+
+/// A source of a cluster of these members.
+fn cluster(first: &url::Url, peers: &[&url::Url]) -> Alertmanager {
+    let peers = peers.iter().map(|url| (*url).clone()).collect();
+    Alertmanager::new(AlertmanagerSettings { name: "am".into(), http: http(first), deadlines: patient(), peers, heartbeat: None }).unwrap()
+}
+
+#[tokio::test]
+async fn an_alert_that_several_members_of_a_cluster_tell_counts_once() {
+    let (both, silences) = (fixture("alertmanager-0.25/alerts.json"), fixture("alertmanager-0.25/silences.json"));
+    let (one, other) = (says(&both, &silences).await, says(&both, &silences).await);
+    let nobody: url::Url = "http://127.0.0.1:9".parse().unwrap();
+    let alone = alerts(poll(&source(&one)).await);
+    let part = poll(&cluster(&one.url, &[&other.url])).await;
+    assert_eq!(part.partial, None);
+    let found = alerts(part);
+    assert_eq!((found.alerts.len(), found.silences.len()), (alone.alerts.len(), alone.silences.len()));
+    // One that tells nothing is said; what the other tells stands.
+    let part = poll(&cluster(&one.url, &[&nobody])).await;
+    let partial = part.partial.clone().unwrap();
+    assert!(partial.as_str().starts_with("am: 1 of 2 peers told nothing: "), "{partial}");
+    assert_eq!(alerts(part).alerts.len(), alone.alerts.len());
+    // None that does is a failure.
+    assert!(poll(&cluster(&nobody, &[&nobody])).await.outcome.is_err());
+}
