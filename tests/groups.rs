@@ -67,7 +67,8 @@ fn forward(pagerduty: &PagerDuty, request: &str) -> Say {
         (Some("resolved"), Some(id)) => account.resolve(&id),
         (Some("firing"), None) => {
             let id = account.open(&format!("[FIRING:1] {}", first["alertname"].as_str().unwrap()));
-            let labels: String = first.as_object().unwrap().iter().map(|(n, v)| format!(" - {n} = {}\n", v.as_str().unwrap())).collect();
+            let told = |text: String, (name, value): (&String, &Value)| text + " - " + name + " = " + value.as_str().unwrap() + "\n";
+            let labels = first.as_object().unwrap().iter().fold(String::new(), told);
             let incident = account.incident(&id);
             incident["incident_key"] = json!(key);
             incident["first_trigger_log_entry"]["channel"]["details"] = json!({"firing": format!("Labels:\n{labels}Annotations:\n")});
