@@ -2,10 +2,9 @@
 
 use super::{
     super::{runbooks::Open, theme::Role},
-    View,
     canvas::{cells, wrap},
 };
-use crate::domain::{Check, Hangup, Incident, Run, Step, StepKind, Text, Window, variable_name};
+use crate::domain::{Check, Hangup, Incident, Run, Runbook, Step, StepKind, Text, Window, variable_name};
 
 /// What a step would run or send, line by line.
 pub fn what(step: &Step) -> Vec<Text> {
@@ -40,9 +39,10 @@ pub fn facts(step: &Step) -> Vec<(Role, String)> {
 }
 
 /// The lines of a dry run.
-pub fn dry_lines(step: &Step, open: &Open, run: Option<&Run>, view: View<'_>, width: u16) -> Vec<(Role, String)> {
+pub fn dry_lines(step: &Step, open: &Open, run: Option<&Run>, book: Option<&Runbook>, width: u16) -> Vec<(Role, String)> {
     let mut lines = Vec::new();
-    let shell = step.kind.command().map(|c| format!("{} reads these bytes from memory:", c.shell.program()));
+    let folder = book.and_then(|b| b.file.parent()).map_or_else(String::new, |f| Text::from(format!(" in {}", f.display())).to_string());
+    let shell = step.kind.command().map(|c| format!("{} -e -c is given exactly these bytes{folder}:", c.shell.program()));
     let shell = shell.or_else(|| step.kind.call().map(|_| "this is sent:".to_owned()));
     let head =
         shell.unwrap_or_else(|| if step.kind.word() == "manual" { "a person does this:".to_owned() } else { "this is asked:".to_owned() });
@@ -66,7 +66,7 @@ pub fn dry_lines(step: &Step, open: &Open, run: Option<&Run>, view: View<'_>, wi
     lines.extend(step.effect.as_ref().map(|e| (Role::Muted, format!("effect: {e}"))));
     lines.push((Role::Text, String::new()));
     lines.push((Role::Muted, "variables:".to_owned()));
-    for (name, value) in variables(step, open, run, view) {
+    for (name, value) in variables(step, open, run) {
         let shown = pieces(&format!("{name}={value}"), width.saturating_sub(2));
         let more = shown.len().saturating_sub(4);
         lines.extend(shown.into_iter().take(4).map(|l| (Role::Text, format!("  {l}"))));
@@ -96,9 +96,8 @@ fn pieces(text: &str, width: u16) -> Vec<String> {
 }
 
 /// The variables that a step would find, by name; the values as they may be shown.
-fn variables(step: &Step, open: &Open, run: Option<&Run>, view: View<'_>) -> Vec<(String, Text)> {
-    let mut all = vec![("BW_RUNBOOK".to_owned(), Text::from(open.id.as_str())), ("BW_STEP".to_owned(), Text::from(step.name.as_str()))];
-    all.extend(run.map(|r| ("BW_RUN".to_owned(), Text::from(r.id.to_string()))));
+fn variables(step: &Step, open: &Open, run: Option<&Run>) -> Vec<(String, Text)> {
+    let mut all = Vec::new();
     for input in &step.inputs {
         let value = input.default.clone().unwrap_or_else(|| "(asked for)".to_owned());
         all.push((input.variable(), Text::from(value)));
@@ -106,13 +105,14 @@ fn variables(step: &Step, open: &Open, run: Option<&Run>, view: View<'_>) -> Vec
     if let Some(incident) = &open.incident {
         all.extend(of_incident(incident));
     }
-    let _ = view;
+    all.extend(run.map(|r| ("BW_RUN".to_owned(), Text::from(r.id.to_string()))));
+    all.extend([("BW_RUNBOOK".to_owned(), Text::from(open.id.as_str())), ("BW_STEP".to_owned(), Text::from(step.name.as_str()))]);
     all
 }
 
 fn of_incident(incident: &Incident) -> Vec<(String, Text)> {
     let plain = |name: &str, value: &str| (name.to_owned(), Text::from(value));
-    let mut all = vec![
+    let all = vec![
         plain("BW_INCIDENT_ID", incident.id.as_str()),
         plain("BW_INCIDENT_TITLE", incident.title.as_str()),
         plain("BW_INCIDENT_SEVERITY", incident.severity.word()),
@@ -122,8 +122,6 @@ fn of_incident(incident: &Incident) -> Vec<(String, Text)> {
     let pairs = |prefix: &'static str, labels: &crate::domain::Labels| {
         labels.0.iter().map(|(name, value)| (variable_name(prefix, name.raw()), value.text())).collect::<Vec<_>>()
     };
-    all.extend(pairs("BW_LABEL_", &incident.labels));
-    all.extend(pairs("BW_ANNOTATION_", &incident.annotations));
-    all.sort();
-    all
+    // What steps use most comes first.
+    [pairs("BW_LABEL_", &incident.labels), pairs("BW_ANNOTATION_", &incident.annotations), all].concat()
 }

@@ -416,19 +416,21 @@ impl Page<'_> {
     /// Exactly what would run: all of it, to the last byte.
     fn dry(&self, canvas: &mut Canvas<'_>) -> u16 {
         let Some(name) = self.open.step_name(self.view.ui) else { return 0 };
-        canvas.rule(0, &format!("dry run: {}", self.titled(&name)), format_args!("nothing runs here"), true);
         let w = canvas.width();
         let step = self.open.step(self.view.ui, &name);
         let lines = step.map_or_else(
             || vec![(Role::Warning, "the file has changed since this run began, or is gone".to_owned())],
-            |step| dry_lines(step, self.open, self.run, self.view, w.saturating_sub(2)),
+            |step| dry_lines(step, self.open, self.run, self.book, w.saturating_sub(2)),
         );
         let rows = usize::from(canvas.height().saturating_sub(1));
         let top = usize::from(self.open.scroll).min(lines.len().saturating_sub(rows));
+        let below = lines.len().saturating_sub(top + rows);
+        let note = if below > 0 { format!("nothing runs here · j for {below} more") } else { "nothing runs here".to_owned() };
+        canvas.rule(0, &format!("dry run: {}", self.titled(&name)), format_args!("{note}"), true);
         for (y, (role, line)) in (1..canvas.height()).zip(lines.iter().skip(top)) {
             canvas.text(1, y, w.saturating_sub(2), *role, line);
         }
-        u16::try_from(lines.len().saturating_sub(top + rows)).unwrap_or(u16::MAX)
+        u16::try_from(below).unwrap_or(u16::MAX)
     }
 }
 
