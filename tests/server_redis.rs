@@ -14,10 +14,10 @@ use std::{
 };
 
 use burnwatch::{
-    domain::{Answer, Ask, Fault, FaultClass, Lane, QueueSample, SourceName, Want},
+    domain::{Answer, Ask, Fault, FaultClass, Lane, QueueRow, QueueSample, QueueState, SourceName, Want},
     sources::{Deadlines, JobQueues, QueueSystem, RedisPlace, RedisSettings, Source},
 };
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use support::{
     poll,
@@ -319,6 +319,82 @@ fn two_hundred_queues_cost_a_handful_of_round_trips() {
         let writes: Vec<_> = commands.iter().filter(|word| !READS.contains(&word.as_str())).collect();
         assert_eq!(writes, ["CLIENT"], "{system:?}");
     }
+}
+
+/// A queue as successive polls see it, fifteen seconds apart.
+struct Watched<'a> {
+    source: &'a JobQueues,
+    name: &'static str,
+    row: Option<QueueRow>,
+    at: DateTime<Utc>,
+}
+
+impl<'a> Watched<'a> {
+    fn new(source: &'a JobQueues, name: &'static str) -> Self {
+        Self { source, name, row: None, at: Utc::now() }
+    }
+    fn poll(&mut self) -> QueueState {
+        let sample = seen(self.source).remove(self.name).unwrap();
+        self.row = QueueRow::seen(self.row.as_ref(), &SourceName::new("jobs"), &sample, self.at, &[]);
+        self.at += TimeDelta::seconds(15);
+        self.row.as_ref().unwrap().state
+    }
+    /// The states of so many polls.
+    fn polls(&mut self, count: usize) -> Vec<QueueState> {
+        (0..count).map(|_| self.poll()).collect()
+    }
+}
+
+#[test]
+#[ignore = "needs redis-server, node, bullmq, celery, rq"]
+fn a_stopped_worker_is_a_stall_within_two_intervals() {
+    use QueueState::{Ok, Stalled, Unknown};
+    let redis = Redis::start();
+    let (port, url) = (redis.port.to_string(), redis.url());
+    let add = || assert!(python(&["rq_jobs.py", &port, "many", "1"], &[]).status().unwrap().success());
+    let rq_worker = || Worker::start(python(&["-m", "rq.cli", "worker", "-u", &url, "q0"], &[]));
+    let rq = source(redis.port, 0, rq());
+    let (mut stopped, mut killed) = (Watched::new(&rq, "q0"), Watched::new(&rq, "q0"));
+    // One that leaves in its own way is seen to be gone; of one that was killed only that nothing is done any more.
+    for (watched, kill) in [(&mut stopped, false), (&mut killed, true)] {
+        let mut worker = rq_worker();
+        add();
+        assert!(poll(|| seen(&rq).get("q0").filter(|q| q.ready == Some(0) && q.consumers.is_some_and(|n| n > 0)).map(drop)).is_some());
+        assert_eq!(watched.poll(), Ok);
+        if kill {
+            worker.kill();
+        } else {
+            worker.stop();
+        }
+        add();
+        assert_eq!(watched.polls(3).last(), Some(&Stalled), "{:?}", watched.row);
+    }
+    assert_eq!(stopped.row.unwrap().verdict.stall.unwrap().words(), "no consumers");
+    assert_eq!(killed.row.unwrap().verdict.stall.unwrap().words(), "nothing finishes");
+
+    let bull = source(redis.port, 0, bull());
+    let add = || assert!(bullmq(&redis, &["many", "1"]).status().unwrap().success());
+    let mut watched = Watched::new(&bull, "q0");
+    add();
+    let mut worker = Worker::start(bullmq(&redis, &["work", "q0"]));
+    assert!(poll(|| seen(&bull).get("q0").filter(|q| q.ready == Some(0) && q.left == Some(2)).map(drop)).is_some());
+    assert_eq!(watched.poll(), Ok);
+    worker.kill();
+    add();
+    assert_eq!(watched.polls(3).last(), Some(&Stalled), "{:?}", watched.row);
+
+    fill_sidekiq(&redis);
+    let sidekiq = source(redis.port, 0, sidekiq());
+    let mut watched = Watched::new(&sidekiq, "old");
+    assert_eq!(watched.poll(), Ok);
+    redis.say(&["DEL", "processes"]);
+    assert_eq!(watched.polls(2).last(), Some(&Stalled), "{:?}", watched.row);
+
+    // Celery tells neither ages nor workers: whether its work is taken at all is not known while nothing is seen to be.
+    let celery_url = format!("{url}/1");
+    told(python(&["celery_app.py", "fill"], &[("REDIS_URL", &celery_url)]));
+    let celery = source(redis.port, 1, celery(""));
+    assert_eq!(Watched::new(&celery, "emails").polls(4), [Unknown; 4]);
 }
 
 /// Commands that read.
