@@ -98,6 +98,9 @@ fn an_answer_that_is_well_formed_and_senseless_is_no_figure_either() {
     }
     let home = TempDir::new().unwrap();
     configure(home.path(), &config);
+    let live = run(home.path(), &["check", "--live"]);
+    let live = String::from_utf8_lossy(&live.stdout);
+    assert!(live.contains("queues") && !live.contains("SLOs"), "{live}");
     let (said, _) = status(home.path());
     for queue in said["queues"].as_array().unwrap() {
         assert!(!queue["depth"].is_number() || queue["depth"] == 0, "{queue:#}");

@@ -15,7 +15,10 @@ use crate::{
     config::Loaded,
     domain::{Effect, Freshness, Interval, Library, Override, ROTATION_PREFIX, Rotation, Seat, Snapshot, SourceName, State, Text, What},
     engine::{self, Setup},
-    sources::{Finding, registry::Row},
+    sources::{
+        Finding,
+        registry::{KINDS, Row},
+    },
     store,
 };
 
@@ -172,6 +175,10 @@ fn lively(setup: &Setup, snapshot: &Snapshot) -> String {
                 let checks = snapshot.probes.get(&source.name).map_or(0, |list| list.len());
                 let well = snapshot.probes.get(&source.name).map_or(0, |list| list.iter().filter(|c| c.outcome.is_ok()).count());
                 format!("{well} of {checks} targets answer as expected{took}")
+            }
+            (None, kind) if KINDS.iter().any(|k| k.word == kind && k.has_queues && !k.counts_events) => {
+                let queues = snapshot.queues.iter().filter(|row| row.source == source.name).count();
+                format!("answered{took}: {queues} queues")
             }
             (None, _) => format!("answered{took}: {slos} SLOs"),
         };
