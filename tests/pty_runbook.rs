@@ -84,15 +84,15 @@ fn the_keys_on_the_screen_lead_from_the_incident_through_the_run_and_back_to_it(
     pty.send("\r");
     // A check is done, and what it wrote is what the variable held.
     pty.wait_for_text("enter run step 2");
+    pty.wait_for_text("canary of checkout fails");
     pty.send("\r");
     pty.wait_for_text("touch \"$HOME/shifted\"");
     pty.send("\r");
     pty.wait_for_text("enter run step 3");
     assert!(home.path().join("shifted").exists());
     // The effect of the step before is watched.
-    pty.send("K");
     pty.wait_for_text("settling, judged from");
-    pty.send("g\r");
+    pty.send("\r");
     pty.wait_for_text("enter do it");
     pty.send("\r");
     pty.wait_for_text("it goes on if you leave");

@@ -510,6 +510,12 @@ fn send(ui: &mut Ui, wish: RunWish, now: DateTime<Utc>) -> Vec<Request> {
     // To end something is meant of whatever it has come to by now.
     let seen = if matches!(doing, Doing::Cancel(_) | Doing::Abort) { newest } else { run.version };
     let reason = words.clone().unwrap_or_default();
+    // What was started here stays in sight when it has ended: its output is what the next step is decided on.
+    let watched = match doing {
+        Doing::Start { .. } => Some(step.clone()),
+        Doing::Undo => run.step(&step).and_then(|s| s.plan.undo.clone()),
+        _ => None,
+    };
     let (verb, said) = match doing {
         Doing::Start { again } => (RunVerb::Start { step, inputs, again }, "starting …"),
         Doing::Undo => (RunVerb::Undo { step, inputs }, "undoing …"),
@@ -519,7 +525,7 @@ fn send(ui: &mut Ui, wish: RunWish, now: DateTime<Utc>) -> Vec<Request> {
         Doing::Abort => (RunVerb::Abort { reason }, "ending the run …"),
     };
     if let Some(open) = &mut ui.book {
-        (open.at, open.scroll, open.dry) = (None, 0, false);
+        (open.at, open.scroll, open.dry) = (watched, 0, false);
     }
     ui.say(said, now);
     vec![act(ui, run.id.subject(), seen, verb)]
