@@ -46,7 +46,7 @@ pub fn dry_lines(step: &Step, open: &Open, run: Option<&Run>, book: Option<&Runb
     let shell = shell.or_else(|| step.kind.call().map(|_| "this is sent:".to_owned()));
     let head =
         shell.unwrap_or_else(|| if step.kind.word() == "manual" { "a person does this:".to_owned() } else { "this is asked:".to_owned() });
-    lines.push((Role::Muted, head));
+    lines.extend(wrap(&head, width).into_iter().map(|l| (Role::Muted, l)));
     if step.kind.word() == "manual" {
         lines.extend(step.prose.iter().flat_map(|l| wrap(l.as_str(), width)).map(|l| (Role::Text, l)));
     }
