@@ -95,7 +95,7 @@ fn the_library_says_what_there_is_and_what_cannot_be_used() {
     let home = home();
     let list = run(&home, &["runbook", "list"]);
     assert_eq!(list.code, 0, "{}", list.talk);
-    assert_eq!(list.out, "checkout-rollback  Roll back  2 steps, 1 gate     never run\n");
+    assert_eq!(list.out, "checkout-rollback  Roll back  2 steps, 1 gate     never run · never rehearsed\n");
     assert!(list.talk.contains("broken.md cannot be used: 1 mistake, line 5: there is no step `b`"), "{}", list.talk);
     assert!(list.talk.contains("no runbook for alerts of cart"), "{}", list.talk);
     let json = run(&home, &["runbook", "list", "--json"]).json();

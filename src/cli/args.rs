@@ -70,6 +70,14 @@ pub enum Command {
     },
     /// The cockpit on a practice fleet: nothing to install, nothing left behind
     Demo,
+    /// Rehearse an incident on the practice fleet; what comes of it is journalled
+    Drill(DrillArgs),
+    /// An order to the practice fleet, for the steps of its runbooks
+    #[command(hide = true)]
+    Shop {
+        /// The order: look checkout
+        words: Vec<String>,
+    },
     /// Every mistake of the configuration with its file, line and column
     Check {
         /// Also ask each source once and say what it found
@@ -206,6 +214,26 @@ pub enum Command {
         #[command(subcommand)]
         what: StoreCommand,
     },
+}
+
+/// What to rehearse.
+#[derive(Debug, Args)]
+pub struct DrillArgs {
+    /// A scenario's name, or a file of one's own; the one that was rehearsed longest ago if left out
+    #[arg(value_name = "NAME|FILE", conflicts_with = "list")]
+    pub scenario: Option<String>,
+    /// The scenarios and how they went last, runbooks never rehearsed, and alerts without a runbook
+    #[arg(long)]
+    pub list: bool,
+    /// Without a screen: others join by the command that is told. Ends when nothing is wrong any more and every effect is judged
+    #[arg(long, conflicts_with = "list")]
+    pub headless: bool,
+    /// How long it may take without a screen, as 10m [default: 30m]
+    #[arg(long = "for", value_name = "DURATION", requires = "headless")]
+    pub limit: Option<Window>,
+    /// As JSON, documented in docs/STATUS.md
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// A silence to make.

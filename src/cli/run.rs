@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::{
     acts,
     args::{AuditCommand, Cli, Command, Common, OncallCommand, OverrideCommand, SilenceCommand, StoreCommand},
-    audit, check, demo, headless, incidents, oncall, rotation, runbook, silence, status, store, trust, watch,
+    audit, check, demo, drill, headless, incidents, oncall, rotation, runbook, shop, silence, status, store, trust, watch,
 };
 use crate::domain::{clean, is_plain};
 
@@ -72,6 +72,8 @@ fn dispatch(cli: &Cli) -> Result<Code> {
         None | Some(Command::Watch { headless: false }) => watch::watch(common),
         Some(Command::Watch { headless: true }) => headless::watch(common),
         Some(Command::Demo) => demo::demo(common),
+        Some(Command::Drill(args)) => drill::drill(common, args),
+        Some(Command::Shop { words }) => shop::order(words),
         Some(Command::Check { live }) => check::check(common, *live),
         Some(Command::Status { json }) => status::status(common, *json),
         Some(Command::Incidents { id: None, json }) => incidents::list(common, *json),

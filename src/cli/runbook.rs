@@ -9,6 +9,8 @@ mod lint;
 mod show;
 mod shown;
 
+pub use library::without;
+
 use anyhow::Result;
 
 use super::{

@@ -19,7 +19,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Attempt, EffectWish, How, Judgement, Run, RunStep, Signal, SloRow, Snapshot, State, Text};
+use super::{Attempt, EffectWish, How, Judgement, Probed, QueueRow, QueueState, Run, RunStep, Signal, SloRow, Snapshot, State, Text};
 
 /// Nothing is judged earlier than this after a step's end.
 pub const SETTLE: TimeDelta = TimeDelta::minutes(5);
@@ -169,10 +169,40 @@ pub fn sight(snapshot: &Snapshot, signal: &Signal) -> Result<Sighting, Text> {
             let row = snapshot.slos.iter().find(|r| r.id == *slo).ok_or_else(|| Text::from(format!("there is no SLO {slo}")))?;
             of_slo(row, matches!(signal, Signal::Burn { .. }))
         }
-        Signal::QueueAge { .. } | Signal::QueueDepth { .. } | Signal::Probe { .. } => {
-            Err(Text::from(format!("nothing here tells of {signal}")))
+        Signal::QueueAge { queue } | Signal::QueueDepth { queue } => {
+            let row = snapshot.queues.iter().find(|q| q.id.as_str() == queue.as_str());
+            let row = row.ok_or_else(|| Text::from(format!("there is no queue {queue}")))?;
+            of_queue(row, matches!(signal, Signal::QueueAge { .. }))
         }
+        Signal::Probe { probe } => of_probe(snapshot, probe),
     }
+}
+
+/// How old, in seconds, or how deep a queue is.
+fn of_queue(row: &QueueRow, age: bool) -> Result<Sighting, Text> {
+    if row.state == QueueState::Stale {
+        return Err("its figures are stale".into());
+    }
+    let value = match (age, row.now.waits()) {
+        (false, _) => row.now.ready.map(|n| n as f64),
+        (true, Some(false)) => Some(0.0),
+        (true, _) => row.age(row.as_of).filter(|age| !age.at_least).map(|age| age.span.as_seconds_f64()),
+    };
+    let value = value.ok_or_else(|| Text::from(if age { "its age is not told" } else { "its depth is not told" }))?;
+    Ok(Sighting { value, as_of: row.as_of, window: None })
+}
+
+/// Whether every check of a source of this name succeeds, or every check that has a label of this value: 1 or 0.
+fn of_probe(snapshot: &Snapshot, probe: &Text) -> Result<Sighting, Text> {
+    let named = |c: &&Probed| c.labels.0.values().any(|value| value.text() == *probe);
+    let source = snapshot.probes.iter().find(|(name, _)| name.as_str() == probe.as_str());
+    let checks: Vec<&Probed> = match source {
+        Some((_, checks)) => checks.iter().collect(),
+        None => snapshot.probes.values().flat_map(|checks| checks.iter()).filter(named).collect(),
+    };
+    let as_of = checks.iter().map(|c| c.at).min().ok_or_else(|| Text::from(format!("there is no probe {probe}")))?;
+    let up = checks.iter().all(|c| c.outcome.is_ok());
+    Ok(Sighting { value: f64::from(u8::from(up)), as_of, window: None })
 }
 
 fn of_slo(row: &SloRow, burn: bool) -> Result<Sighting, Text> {
@@ -206,7 +236,7 @@ pub fn aftermath(run: &Run, step: &RunStep, snapshot: &Snapshot, now: DateTime<U
 }
 
 /// Attempts whose effect is decided by now and not in the journal yet.
-pub fn undecided<'a>(snapshot: &'a Snapshot, now: DateTime<Utc>) -> impl Iterator<Item = (&'a Run, &'a Attempt, Judgement)> {
+pub fn undecided(snapshot: &Snapshot, now: DateTime<Utc>) -> impl Iterator<Item = (&Run, &Attempt, Judgement)> {
     let steps = snapshot.runs.values().flat_map(|run| run.steps.iter().map(move |step| (run, step)));
     let attempts = steps.flat_map(|(run, step)| step.attempts.iter().map(move |attempt| (run, step, attempt)));
     let open = attempts.filter(|(_, _, a)| a.judged.is_none() && a.undoes.is_none() && a.ended_at.is_some() && has_run(a));

@@ -392,10 +392,9 @@ impl What {
     /// Whether somebody wanted this, so that who comes second is to be told of it.
     pub const fn is_a_deed(&self) -> bool {
         match self {
-            Self::Asked { .. } => true,
+            Self::Asked { .. } | Self::Drilled { .. } => true,
             Self::Ended { .. } => false,
             Self::Run { event } => event.is_a_deed(),
-            Self::Drilled { .. } => true,
         }
     }
     /// The verb for a list; `ended` for an end.

@@ -703,6 +703,7 @@ impl Core {
         self.remember_episodes();
         self.remember_queues(KEEP_QUEUES);
         self.stand_down();
+        self.judge_runs();
         self.look();
         self.show();
     }

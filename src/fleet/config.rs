@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::Scenario;
+use super::{LATE_SECS, Scenario};
 
 /// Who works in the shop: name, mail address, time zone, night.
 const PEOPLE: [(&str, &str, &str, &str); 3] = [
@@ -29,6 +29,7 @@ pub(super) fn config(scenario: &Scenario, targets: &[(String, String)], store: &
         format!("[[source]]\nname = \"shop\"\nkind = \"scrape\"\ntargets = [\n{urls}\n]\nevery = \"5s\"\ntimeout = \"2s\"\n"),
         slo(scenario),
         others(),
+        queues(scenario),
         people(login),
         services(scenario),
     ];
@@ -58,6 +59,19 @@ fn others() -> String {
     let latency = row(LATENCY, "http_request_duration_seconds_bucket{le=\"0.3\"}", "http_request_duration_seconds_count");
     let on_time = row(ON_TIME, "queue_jobs_total{late=\"false\"}", "queue_jobs_total");
     format!("{latency}\n{on_time}")
+}
+
+/// Its queues, out of the gauges on its pages: one row for each, since it says whose it is.
+fn queues(scenario: &Scenario) -> String {
+    let row = |service: &str, queue: &str| {
+        format!(
+            "[[queue]]\nname = \"{queue}\"\nsource = \"shop\"\nservice = \"{service}\"\nby = [\"queue\"]\n\
+             depth = 'queue_depth{{queue=\"{queue}\"}}'\noldest_age = 'queue_oldest_age_seconds{{queue=\"{queue}\"}}'\n\
+             consumers = 'queue_consumers{{queue=\"{queue}\"}}'\nentered = 'queue_enqueued_total{{queue=\"{queue}\"}}'\n\
+             finished = 'queue_processed_total{{queue=\"{queue}\"}}'\nmax_age = \"{LATE_SECS}s\"\n"
+        )
+    };
+    scenario.services.iter().filter_map(|s| Some(row(s.name, s.queue?.name))).collect::<Vec<_>>().join("\n")
 }
 
 fn people(login: Option<&str>) -> String {

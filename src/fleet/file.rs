@@ -38,6 +38,8 @@ struct File {
     #[serde(default)]
     runbooks: Vec<String>,
     #[serde(default)]
+    rehearses: Vec<String>,
+    #[serde(default)]
     fault: Vec<Spanned<Row>>,
 }
 
@@ -67,7 +69,7 @@ pub(super) fn read(name: &str, text: &str) -> Result<Scenario, BadScenario> {
     })?;
     let mut scenario = Scenario::of(name);
     scenario.seed = file.seed.unwrap_or(scenario.seed);
-    (scenario.title, scenario.runbooks) = (file.title, file.runbooks);
+    (scenario.title, scenario.runbooks, scenario.rehearses) = (file.title, file.runbooks, file.rehearses);
     for row in file.fault {
         let at = line(row.span().start);
         let fault = fault(&scenario.services, row.as_ref()).map_err(|message| BadScenario { line: at, message })?;

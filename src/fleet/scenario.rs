@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{file, practice, shop::noise};
+use super::{BadScenario, file, practice, shop::noise};
 
 /// A shop and its fate.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +21,8 @@ pub struct Scenario {
     pub faults: Vec<Fault>,
     /// The runbooks that help: file names of the practice fleet's own, or paths from where the scenario's file is.
     pub runbooks: Vec<String>,
+    /// Runbooks of those who rehearse that this scenario stands for, by their names: they count as rehearsed by it.
+    pub rehearses: Vec<String>,
 }
 
 /// One service of the shop.
@@ -180,7 +182,7 @@ impl Scenario {
     /// A shop in which nothing goes wrong yet.
     pub(super) fn of(name: &str) -> Self {
         let (name, title) = (name.to_owned(), "A quiet day".to_owned());
-        Self { name, title, seed: 41, services: practice::shop(), faults: Vec::new(), runbooks: Vec::new() }
+        Self { name, title, seed: 41, services: practice::shop(), faults: Vec::new(), runbooks: Vec::new(), rehearses: Vec::new() }
     }
     /// The names of the scenarios that come with the program.
     pub fn names() -> impl Iterator<Item = &'static str> {
@@ -190,6 +192,10 @@ impl Scenario {
     pub fn named(name: &str) -> Option<Self> {
         let (name, text) = FILES.into_iter().find(|(n, _)| *n == name)?;
         file::read(name, text).ok()
+    }
+    /// The scenario called `name` as a person wrote it.
+    pub fn read(name: &str, text: &str) -> Result<Self, BadScenario> {
+        file::read(name, text)
     }
     /// A roll-out of checkout that should have been stopped: what `demo` shows. Its file tells the arithmetic.
     pub fn bad_canary() -> Self {

@@ -265,7 +265,6 @@ mod tests {
         let answer = post(&fleet, &format!("{}{words}", fleet.control())).await;
         assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
         assert!(answer.ends_with("checkout: v41 25 % -> 100 %, v42 75 % -> 0 %\n"), "{answer}");
-        secs.store(70, Ordering::Relaxed);
         assert_eq!(fleet.harm().ended, Some(fleet.started_at() + TimeDelta::seconds(60)));
         let answer = post(&fleet, &format!("{}reboot", fleet.control())).await;
         assert!(answer.starts_with("HTTP/1.1 422") && answer.contains("workers restart QUEUE"), "{answer}");

@@ -70,9 +70,22 @@ impl Tally {
     pub(super) const fn harm(&self) -> Option<(u64, u64)> {
         self.harm
     }
-    /// Whether something was wrong in the last second.
+    /// Whether something was wrong in the last second and will be in the next one.
     pub(super) fn is_harmed(&self) -> bool {
-        self.harm.is_some_and(|(_, last)| last + 1 == self.seconds)
+        let faults = || self.faults.iter().filter(|f| f.is_on(self.seconds));
+        self.harm.is_some_and(|(_, last)| last + 1 == self.seconds) && faults().any(|f| self.is_felt(f))
+    }
+    /// Whether a fault that is on does any harm, by what was ordered so far.
+    fn is_felt(&self, fault: &Fault) -> bool {
+        match &fault.trouble {
+            Trouble::Canary { traffic_share, error_share, .. } => self.canary.unwrap_or(*traffic_share) * error_share > 0.0,
+            Trouble::Stall => self.restarted.is_none_or(|at| at < fault.from_secs),
+            Trouble::Pool { hold_ms } => {
+                let wanted = self.service.rate * f64::from(*hold_ms) / 1_000.0;
+                self.pool.is_some_and(|pool| wanted > f64::from(pool.size))
+            }
+            Trouble::Dependency { flag, .. } => !self.off.contains(flag),
+        }
     }
     pub(super) fn view(&self) -> View<'_> {
         View {

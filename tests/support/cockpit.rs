@@ -15,6 +15,8 @@ use super::DEADLINE;
 /// A running engine; ended with this value.
 pub struct Cockpit {
     running: Option<Running>,
+    /// What it watches.
+    pub plan: Arc<Plan>,
     runtime: tokio::runtime::Runtime,
 }
 
@@ -22,10 +24,11 @@ impl Cockpit {
     /// Runs what the file `config` says; its store is given there.
     pub fn start(config: &Path, clock: Clock) -> Self {
         let setup = setup(config, clock);
+        let plan = Arc::clone(&setup.plan);
         let opened = (setup.store.clone(), setup.state.clone());
         let running = engine::start(setup, || opened).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        Self { running: Some(running), runtime }
+        Self { running: Some(running), plan, runtime }
     }
 
     /// Waits until the snapshot is as wished, and gives it; `what` names it when it never is.
@@ -36,7 +39,9 @@ impl Cockpit {
             let wait = snapshots.wait_for(|snapshot| wished(snapshot));
             tokio::time::timeout(DEADLINE, wait).await.map(|found| Arc::clone(&found.unwrap()))
         });
-        seen.unwrap_or_else(|_| panic!("waited for {what}, and saw {:#?}", running.snapshots.borrow().threads))
+        seen.unwrap_or_else(|_| {
+            panic!("waited for {what}, and saw {:#?} {:#?}", running.snapshots.borrow().threads, running.snapshots.borrow().runs)
+        })
     }
 
     /// Asks for an act or a look.

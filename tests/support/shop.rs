@@ -63,7 +63,7 @@ impl Shop {
         shop
     }
 
-    fn lay(&self, past: &[fleet::Bucket]) {
+    pub fn lay(&self, past: &[fleet::Bucket]) {
         let bucket = |b: &fleet::Bucket| Bucket {
             definition: b.slo.into(),
             group: Group(vec![Untrusted::new(b.service.clone())]),

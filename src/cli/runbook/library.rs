@@ -14,7 +14,7 @@ use crate::{
         setup,
         status::time,
     },
-    domain::{Incident, LastRun, Library, Runbook, Snapshot, Text},
+    domain::{Drilled, Incident, LastRun, Library, Runbook, Snapshot, Text, last_rehearsed},
     engine::{self, Setup},
     tui::figures::Age,
 };
@@ -62,13 +62,17 @@ impl Shelf<'_> {
     fn last(&self, book: &Runbook) -> Option<&LastRun> {
         self.snapshot.last_runs.get(&book.id).map(|last| &**last)
     }
+    fn rehearsed(&self, book: &Runbook) -> Option<&Drilled> {
+        last_rehearsed(&self.snapshot.drills, &book.id).map(|drilled| &**drilled)
+    }
     fn table(&self, rows: &[Row<'_>]) -> String {
         let width = |of: &dyn Fn(&Runbook) -> usize| rows.iter().map(|(b, _)| of(b)).max().unwrap_or(0).min(40);
         let (ids, titles) = (width(&|b| b.id.as_str().width()), width(&|b| b.title.as_str().width()));
         let line = |(book, why): &Row<'_>| {
             let pad = |text: &str, to: usize| format!("{text}{}", " ".repeat(to.saturating_sub(text.width())));
             let why = why.map_or_else(String::new, |why| format!("{why:<9}"));
-            let last = last_words(self.last(book), self.snapshot.at);
+            let last =
+                format!("{} · {}", last_words(self.last(book), self.snapshot.at), rehearsed_words(self.rehearsed(book), self.snapshot.at));
             format!("{why}{}  {}  {:<18}  {last}\n", pad(book.id.as_str(), ids), pad(book.title.as_str(), titles), steps(book))
         };
         rows.iter().map(line).collect()
@@ -90,16 +94,14 @@ impl Shelf<'_> {
     }
     /// The services and open incidents whose alerts lead to no runbook.
     fn without(&self) -> BTreeSet<String> {
-        let services = self.setup.plan.services.keys().filter(|s| !self.library().serves(s)).map(ToString::to_string);
-        let open = self.snapshot.incidents.iter().filter(|i| self.library().matching(i).is_empty()).map(|i| i.id.to_string());
-        services.chain(open).collect()
+        without(self.setup, self.snapshot)
     }
     fn json(&self, rows: &[Row<'_>]) -> Value {
         let row = |(book, why): &Row<'_>| {
             json!({
                 "id": book.id.as_str(), "title": book.title, "file": Text::from(book.file.display().to_string()), "hash": book.hash,
                 "services": book.services, "steps": book.way().count(), "gates": gates(book), "matches_by": why,
-                "last_run": self.last(book).map(last_json),
+                "last_run": self.last(book).map(last_json), "last_rehearsed": self.rehearsed(book).map(rehearsed_json),
             })
         };
         let unusable = self
@@ -113,6 +115,14 @@ impl Shelf<'_> {
             "unusable": unusable.collect::<Vec<_>>(), "without_runbook": self.without(), "held": self.library().held,
         })
     }
+}
+
+/// The services and open incidents whose alerts lead to no runbook.
+pub fn without(setup: &Setup, snapshot: &Snapshot) -> BTreeSet<String> {
+    let library = &setup.plan.runbooks;
+    let services = setup.plan.services.keys().filter(|s| !library.serves(s)).map(ToString::to_string);
+    let open = snapshot.incidents.iter().filter(|i| library.matching(i).is_empty()).map(|i| i.id.to_string());
+    services.chain(open).collect()
 }
 
 /// How many of its steps wait for other people.
@@ -133,6 +143,17 @@ fn last_words(last: Option<&LastRun>, now: chrono::DateTime<chrono::Utc>) -> Str
     let Some(last) = last else { return "never run".to_owned() };
     let result = last.judged.as_ref().map_or_else(|| last.state.word().to_owned(), ToString::to_string);
     format!("{} ago by {}, {result}", Age::between(last.at, now), last.by)
+}
+
+/// `rehearsed 9d ago by jon, mitigated in 4m10s, …`; `never rehearsed`.
+fn rehearsed_words(last: Option<&Drilled>, now: chrono::DateTime<chrono::Utc>) -> String {
+    let Some(last) = last else { return "never rehearsed".to_owned() };
+    format!("rehearsed {} ago by {}, {}", Age::between(last.at, now), last.by, last.drill)
+}
+
+/// A drill as JSON.
+pub fn rehearsed_json(last: &Drilled) -> Value {
+    json!({ "at": time(last.at), "by": last.by.name, "scenario": last.drill.scenario, "ended": last.drill.ended })
 }
 
 /// A run as JSON.

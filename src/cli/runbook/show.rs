@@ -13,7 +13,7 @@ use crate::{
         setup,
     },
     config::closest,
-    domain::{Check, LabelMatcher, LastRun, Library, Runbook, RunbookId, Step, StepKind, StepName, Text, Window},
+    domain::{Check, Drilled, LabelMatcher, LastRun, Library, Runbook, RunbookId, Step, StepKind, StepName, Text, Window, last_rehearsed},
     engine,
 };
 
@@ -28,7 +28,8 @@ pub fn show(common: &Common, id: &str, as_json: bool) -> Result<Code> {
         return Ok(Code::No);
     };
     let last = snapshot.last_runs.get(&book.id).map(|last| &**last);
-    print(&if as_json { json_text(&json(book, last)) } else { text(book) })?;
+    let rehearsed = last_rehearsed(&snapshot.drills, &book.id).map(|drilled| &**drilled);
+    print(&if as_json { json_text(&json(book, last, rehearsed)) } else { text(book) })?;
     Ok(Code::Yes)
 }
 
@@ -121,12 +122,13 @@ fn facts(step: &Step) -> Vec<String> {
     all
 }
 
-fn json(book: &Runbook, last: Option<&LastRun>) -> Value {
+fn json(book: &Runbook, last: Option<&LastRun>, rehearsed: Option<&Drilled>) -> Value {
     json!({
         "version": 1, "id": book.id.as_str(), "title": book.title, "file": Text::from(book.file.display().to_string()), "hash": book.hash,
         "services": book.services,
         "alerts": book.alerts.iter().map(|a| a.conditions().map(LabelMatcher::shown).collect::<Vec<_>>()).collect::<Vec<_>>(),
         "prose": book.prose, "gates": library::gates(book), "last_run": last.map(library::last_json),
+        "last_rehearsed": rehearsed.map(library::rehearsed_json),
         "steps": book.steps.iter().map(|step| self::step(book, step)).collect::<Vec<_>>(),
     })
 }

@@ -324,13 +324,13 @@ impl Acting {
 
     /// Start the runner, and see to it that one that goes without a word is not waited for.
     fn launch(&self, job: &Job, clock: &Clock) {
-        let (store, run) = (Arc::clone(&self.store), job.run);
+        let (store, run, key) = (Arc::clone(&self.store), job.run, job.key.clone());
         match launch(job, &self.program) {
             Ok(mut child) => {
                 let clock = clock.clone();
                 std::thread::spawn(move || {
                     let _ = child.wait();
-                    look_after_run(&store, run, true, clock.now());
+                    look_after_run(&store, run, Some(&key), clock.now());
                 });
             }
             Err(error) => {
@@ -413,9 +413,9 @@ fn sweep(store: &Store, asked: &Entry, attempt: &Attempt, clock: &Clock) {
     let _ = store.append(entry, None);
 }
 
-/// Say of an attempt that nobody will end any more that its end is not known, or that it never began. `gone` if who asks has seen its
-/// runner end.
-fn look_after_run(store: &Store, run: RunId, gone: bool, now: DateTime<Utc>) {
+/// Say of an attempt that nobody will end any more that its end is not known, or that it never began. `gone` is an
+/// attempt whose runner who asks has seen end: it says nothing of the one that somebody has started since.
+fn look_after_run(store: &Store, run: RunId, gone: Option<&ActId>, now: DateTime<Utc>) {
     // Whoever writes at the same moment has seen something too: look again what it is.
     for _ in 0..5 {
         let Some(run) = store.thread(&run.subject()).ok().and_then(|thread| Run::of(&thread)) else { return };
@@ -430,8 +430,9 @@ fn look_after_run(store: &Store, run: RunId, gone: bool, now: DateTime<Utc>) {
 }
 
 /// What is to be said of the attempt that is at work in `run`, if it is lost.
-fn lost(run: &Run, gone: bool, now: DateTime<Utc>) -> Option<Entry> {
+fn lost(run: &Run, gone: Option<&ActId>, now: DateTime<Utc>) -> Option<Entry> {
     let (_, attempt) = run.at_work()?;
+    let gone = gone == Some(&attempt.key);
     let overdue = now > attempt.at + TimeDelta::seconds(attempt.timeout_secs.min(1 << 32).cast_signed()) + OVERDUE;
     let end = match &attempt.runner {
         Some(runner) if is_gone(runner, overdue) => {
@@ -456,8 +457,8 @@ fn is_gone(runner: &Process, overdue: bool) -> bool {
 
 /// Look after every run in which something is at work.
 pub fn look_after_runs(store: &Store, snapshot: &Snapshot, now: DateTime<Utc>) {
-    let open = snapshot.runs.values().filter(|run| lost(run, false, now).is_some());
+    let open = snapshot.runs.values().filter(|run| lost(run, None, now).is_some());
     for run in open {
-        look_after_run(store, run.id, false, now);
+        look_after_run(store, run.id, None, now);
     }
 }
