@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     domain::{
-        Ack, BurnRate, Delivery, Freshness, Grade, Held, Incident, OnCallEntry, Origin, Probed, Rota, SeatRow, Shift, SloRow, Snapshot,
-        SourceName, SourceRow, State, Status, Untrusted, Verdict, Window,
+        Ack, BurnRate, Delivery, Freshness, Grade, Held, Incident, OnCallEntry, Origin, Probed, Quantiles, Rota, SeatRow, Shift, SloRow,
+        Snapshot, SourceName, SourceRow, State, Status, Untrusted, Verdict, Window,
     },
     tui::figures::{Age, Burn, Covered, Percent},
 };
@@ -74,9 +74,19 @@ fn slo(snapshot: &Snapshot, row: &SloRow) -> Value {
         "period": row.definition.period.to_string(), "source": row.definition.source, "state": row.state,
         "budget_left": row.budget_left(), "burn": burn, "burn_as_of": as_of, "counts": counts,
         "covered": row.covered, "partial": row.figures.iter().any(|(_, f)| f.partial),
+        "latency_ms": snapshot.latencies.get(&row.id).map(|found| latency(found)),
         "exhausted_in_s": row.exhausted_in_secs().map(f64::round), "alerts": alerts.collect::<Vec<_>>(),
         "last_sample": maybe(row.last_sample), "as_of": maybe(row.now().map(|f| f.as_of)),
     })
+}
+
+/// Quantiles of a probe's answers, by window.
+fn latency(found: &[(Window, Quantiles)]) -> Map<String, Value> {
+    let ms = |us: u64| us as f64 / 1e3;
+    let one = |(window, q): &(Window, Quantiles)| {
+        (window.to_string(), json!({"count": q.count, "p50": ms(q.p50), "p90": ms(q.p90), "p99": ms(q.p99)}))
+    };
+    found.iter().map(one).collect()
 }
 
 /// One incident.
@@ -275,7 +285,7 @@ pub fn source_line(s: &SourceRow) -> String {
 pub fn status(common: &super::args::Common, as_json: bool) -> anyhow::Result<super::run::Code> {
     let loaded = super::setup::load(common)?;
     let setup = super::setup::setup(&loaded, common)?;
-    let snapshot = super::run::block_on(crate::engine::once(&setup))?;
+    let snapshot = crate::engine::with_latencies(&setup, super::run::block_on(crate::engine::once(&setup))?);
     if let Some(trouble) = &snapshot.store.trouble {
         eprintln!("burnwatch: {trouble}");
     }

@@ -177,6 +177,8 @@ pub enum Question {
     Refresh,
     /// This incident is open in full: bring its whole thread of the journal, and its log where a source keeps one.
     Chronicle(IncidentId),
+    /// This SLO of a probe is open: bring quantiles of how long its answers took.
+    Latencies(SloId),
     /// The output of this attempt of a step is on screen: bring it in [`Snapshot::output`](super::Snapshot::output), and go on bringing it
     /// while it grows. `None` once nobody looks.
     Output(Option<ActId>),

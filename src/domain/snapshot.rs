@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     BurnRate, Calls, Chronicle, Definition, Duty, Entry, Episode, EventCounts, Grade, Group, Incident, IncidentId, Interval, LabelMatcher,
-    Labels, Lane, LastRun, Link, Objective, OnCallEntry, PagedIncident, Probed, QueueId, QueueMemory, QueueRow, QueueSample, Rota,
-    RotationLog, Run, RunId, RunbookId, SloId, SourceName, StepOutput, Text, Thread, Want, Window,
+    Labels, Lane, LastRun, Link, Objective, OnCallEntry, PagedIncident, Probed, Quantiles, QueueId, QueueMemory, QueueRow, QueueSample,
+    Rota, RotationLog, Run, RunId, RunbookId, SloId, SourceName, StepOutput, Text, Thread, Want, Window,
 };
 
 /// Why a source gave no answer, by what can be done about it.
@@ -267,6 +267,8 @@ pub enum Event {
     Journal(Vec<Entry>),
     /// Episodes as the store has them.
     Episodes(Vec<Episode>),
+    /// How long the answers took that an SLO of a probe counts.
+    Latencies(SloId, Vec<(Window, Quantiles)>),
     /// Queues of a source as the store remembers them.
     Queues(SourceName, Vec<QueueMemory>),
     /// What the store and the lease are like.
@@ -314,6 +316,8 @@ pub struct Snapshot {
     pub on_call_as_of: BTreeMap<SourceName, DateTime<Utc>>,
     /// Queues, worst first.
     pub queues: Vec<Arc<QueueRow>>,
+    /// How long answers took, of SLOs of probes that somebody opened: quantiles by window, short to long.
+    pub latencies: BTreeMap<SloId, Arc<Vec<(Window, Quantiles)>>>,
     /// What probes saw last, by source.
     pub probes: BTreeMap<SourceName, Arc<Vec<Probed>>>,
     /// What calendars told last, by source.
@@ -542,6 +546,7 @@ impl Snapshot {
             chronicles: BTreeMap::new(),
             on_call_as_of: BTreeMap::new(),
             queues: Vec::new(),
+            latencies: BTreeMap::new(),
             probes: BTreeMap::new(),
             duties: BTreeMap::new(),
             rotation_logs: BTreeMap::new(),

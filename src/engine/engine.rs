@@ -25,6 +25,7 @@ use super::{
     Clock,
     chronicle::look_up,
     fold::fold,
+    latencies,
     ledger::{self, Ledger},
     perform::{self, Acting, Chore, Missing},
     poller::{LONGEST_PAUSE, Polled, Poller, is_raw, poll_once, random_bits},
@@ -34,8 +35,8 @@ use super::{
 use crate::{
     domain::{
         Act, ActId, Actor, Chronicle, DRILL_PREFIX, Definition, Effect, Entry, Episode, Event, Grade, IncidentId, Lane, LeaseView, Outcome,
-        Plan, Question, QueueRow, ROTATION_PREFIX, RUN_PREFIX, Reading, Request, SloId, Snapshot, SourceName, StoreState, Target, Text,
-        Toast, Verb, What, Window,
+        Plan, Quantiles, Question, QueueRow, ROTATION_PREFIX, RUN_PREFIX, Reading, Request, SloId, Snapshot, SourceName, StoreState,
+        Target, Text, Toast, Verb, What, Window,
     },
     sources::{Gives, Source},
     store::{ChangeWatch, Holder, Lease, Store, StoreError, changes},
@@ -221,7 +222,7 @@ async fn poll_all(setup: &Setup, mut snapshot: Snapshot, lease: Option<(&Arc<Sto
             let (reading, growth) =
                 if is_raw(&raw) { grow(&mut ledger, setup, row, &raw, &snapshot.queues, &|_, _| true) } else { (raw, None) };
             if let Some((store, epoch)) = lease {
-                drop(write(store, epoch, &reading, growth.as_ref()));
+                drop(write(store, epoch, &reading, growth.as_ref()).and_then(|()| latencies::keep(store, epoch, &reading)));
             }
             snapshot = fold(&snapshot, &setup.plan, Event::Read(Arc::new(reading)), setup.clock.now());
         }
@@ -233,6 +234,18 @@ async fn poll_all(setup: &Setup, mut snapshot: Snapshot, lease: Option<(&Arc<Sto
         }
         drop(store.put_episodes(epoch, &snapshot.episodes.values().cloned().collect::<Vec<_>>()));
         drop(store.release(&setup.holder, epoch));
+    }
+    snapshot
+}
+
+/// With quantiles of how long the answers took that SLOs of probes count, of all of them.
+pub fn with_latencies(setup: &Setup, mut snapshot: Snapshot) -> Snapshot {
+    let now = setup.clock.now();
+    let rows: Vec<_> = snapshot.slos.iter().filter(|row| latencies::has(row)).cloned().collect();
+    for (row, store) in rows.iter().zip(setup.store.iter().cycle()) {
+        if let Ok(found) = latencies::look_up(store, &row.definition, &row.group, now) {
+            snapshot.latencies.insert(row.id.clone(), Arc::new(found));
+        }
     }
     snapshot
 }
@@ -343,6 +356,11 @@ fn ttl(plan: &Plan) -> Duration {
 /// An act that was carried out, with the entry of its end; `None` if that could not be written.
 type Ended = (ActId, Option<Entry>);
 
+/// Quantiles of an SLO's answers; none if the store could not tell.
+type FoundOf = (SloId, Option<Vec<(Window, Quantiles)>>);
+/// The two ends of their way back.
+type Found = (mpsc::UnboundedSender<FoundOf>, mpsc::UnboundedReceiver<FoundOf>);
+
 /// The two ends of the way back for what was looked up.
 type Told = (mpsc::UnboundedSender<(IncidentId, Chronicle)>, mpsc::UnboundedReceiver<(IncidentId, Chronicle)>);
 
@@ -371,6 +389,9 @@ struct Core {
     /// Incidents that are being looked up, and whether they are asked for once more; where what is found comes back.
     looked_up: HashMap<IncidentId, bool>,
     told: Told,
+    /// SLOs whose latencies are being looked up; where what is found comes back.
+    looked_through: HashSet<SloId>,
+    quantiles: Found,
     tried: HashMap<ActId, DateTime<Utc>>,
     /// When something that burnwatch did of itself to an incident was refused.
     refused: HashMap<IncidentId, DateTime<Utc>>,
@@ -406,6 +427,8 @@ impl Core {
             in_flight: HashSet::new(),
             looked_up: HashMap::new(),
             told: mpsc::unbounded_channel(),
+            looked_through: HashSet::new(),
+            quantiles: mpsc::unbounded_channel(),
             tried: HashMap::new(),
             refused: HashMap::new(),
             toasts: 0,
@@ -432,6 +455,7 @@ impl Core {
                 Some(polled) = polled.recv() => self.polled(polled),
                 Some((act, entry)) = ended.recv() => self.ended(entry, &act),
                 Some((id, chronicle)) = self.told.1.recv() => self.told(&id, chronicle),
+                Some((id, found)) = self.quantiles.1.recv() => self.looked_through(id, found),
                 () = changed(watch.as_ref()) => self.woken(),
                 () = sleep_until(next_beat) => {
                     next_beat = Instant::now() + beat;
@@ -685,7 +709,7 @@ impl Core {
             (raw, None)
         };
         if let (Some(store), Some(epoch)) = (&setup.store, self.epoch) {
-            match write(store, epoch, &reading, growth.as_ref()) {
+            match write(store, epoch, &reading, growth.as_ref()).and_then(|()| latencies::keep(store, epoch, &reading)) {
                 Ok(()) if self.snapshot.store.trouble.is_some() && store.writable().is_ok() => {
                     let state = StoreState { trouble: None, ..self.snapshot.store.clone() };
                     self.take(Event::Store(state));
@@ -788,6 +812,7 @@ impl Core {
         match request {
             Request::Look(Question::Refresh) => self.refresh.send_modify(|n| *n += 1),
             Request::Look(Question::Chronicle(id)) => self.look_up(&id),
+            Request::Look(Question::Latencies(id)) => self.look_up_latencies(id),
             Request::Look(Question::Output(key)) => self.watch_output(key),
             Request::Look(Question::History(visible)) => {
                 self.visible = visible;
@@ -815,6 +840,27 @@ impl Core {
             let chronicle = look_up(&setup, &incident).await;
             let _ = told.send((incident.id.clone(), chronicle));
         });
+    }
+
+    /// Ask the store how long the answers of an SLO took; what it finds comes back as an event. One look-up at a time for each.
+    fn look_up_latencies(&mut self, id: SloId) {
+        let (Some(store), Some(row)) = (self.setup.store.clone(), self.snapshot.slos.iter().find(|r| r.id == id).cloned()) else { return };
+        if !latencies::has(&row) || !self.looked_through.insert(id.clone()) {
+            return;
+        }
+        let (now, found) = (self.setup.clock.now(), self.quantiles.0.clone());
+        tokio::task::spawn_blocking(move || {
+            let quantiles = latencies::look_up(&store, &row.definition, &row.group, now).ok();
+            let _ = found.send((id, quantiles));
+        });
+    }
+
+    fn looked_through(&mut self, id: SloId, quantiles: Option<Vec<(Window, Quantiles)>>) {
+        self.looked_through.remove(&id);
+        if let Some(quantiles) = quantiles {
+            self.take(Event::Latencies(id, quantiles));
+            self.show();
+        }
     }
 
     fn told(&mut self, id: &IncidentId, chronicle: Chronicle) {

@@ -60,6 +60,7 @@ pub fn fold(previous: &Snapshot, plan: &Plan, event: Event, now: DateTime<Utc>) 
             let surplus = next.toasts.len().saturating_sub(TOASTS);
             next.toasts.drain(..surplus);
         }
+        Event::Latencies(id, found) => probes::latencies(&mut next, id, found),
         Event::Chronicle(id, chronicle) => chronicled(&mut next, id, *chronicle),
         Event::Output(output) => next.output = output,
         Event::Tick => {}

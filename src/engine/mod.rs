@@ -11,6 +11,7 @@ mod engine;
 #[cfg(test)]
 mod fixture;
 mod fold;
+mod latencies;
 mod ledger;
 mod perform;
 mod poller;
@@ -20,7 +21,7 @@ mod tally;
 
 pub use chronicle::look_up;
 pub use clock::Clock;
-pub use engine::{Opened, Running, Setup, act_once, catch_up, look_after, once, recall, run_once, start};
+pub use engine::{Opened, Running, Setup, act_once, catch_up, look_after, once, recall, run_once, start, with_latencies};
 pub use fold::fold;
 pub use ledger::{Growth, Ledger, counted, past};
 pub use perform::{Acting, Chore, Missing, Refusal, RotationRefusal, RunTrouble, act_id, chores, look_after_runs};

@@ -9,7 +9,7 @@ use std::{collections::HashMap, time::Duration};
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Store, StoreError, lease::instant, readings};
+use super::{Store, StoreError, latencies, lease::instant, readings};
 
 /// One step: buckets older than `age` are merged into cells of `cell`, both in seconds.
 struct Step {
@@ -38,6 +38,7 @@ impl Store {
         let before = |span: Duration| instant(now.timestamp_micros().saturating_sub(i64::try_from(span.as_micros()).unwrap_or(i64::MAX)));
         self.write_as_holder(epoch, |tx, _| {
             forget(tx, before(keep))?;
+            latencies::forget(tx, now)?;
             readings::forget(tx, before(PASSING.min(keep)), before(keep))
         })
     }

@@ -21,6 +21,7 @@ mod episodes;
 mod error;
 mod head;
 mod journal;
+mod latencies;
 mod lease;
 mod ledger;
 mod modes;

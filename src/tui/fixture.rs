@@ -404,6 +404,7 @@ pub fn burning() -> Snapshot {
         chronicles: BTreeMap::new(),
         on_call_as_of: BTreeMap::new(),
         queues: Vec::new(),
+        latencies: BTreeMap::new(),
         probes: BTreeMap::new(),
         duties: BTreeMap::new(),
         rotation_logs: BTreeMap::new(),

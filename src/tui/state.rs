@@ -30,7 +30,7 @@ use super::{
 };
 use crate::domain::{
     ActId, Actor, Escalation, Freshness, Hold, Incident, IncidentId, Lapsing, Library, Origin, Question, QueueRow, Request, Rota,
-    RunbookId, Severity, SloId, SloRow, Snapshot, SourceName, SourceRow, Status, Text, Verb, WARNING, Window, board, lapsing,
+    RunbookId, Severity, Sli, SloId, SloRow, Snapshot, SourceName, SourceRow, Status, Text, Verb, WARNING, Window, board, lapsing,
 };
 
 /// How long the cursor must stay where it is for the detail beside the list to follow.
@@ -41,6 +41,9 @@ const JUST: TimeDelta = TimeDelta::seconds(60);
 
 /// SLOs of its service that are shown beside an incident: the worst.
 pub const BESIDE: usize = 3;
+
+/// How often the answers of a probe are timed again while its SLO is shown in full.
+const TIME_AGAIN: TimeDelta = TimeDelta::seconds(5);
 
 /// How often an incident that stays open is looked up again.
 const LOOK_AGAIN: TimeDelta = TimeDelta::seconds(60);
@@ -410,6 +413,8 @@ pub struct Ui {
     seen_toast: u64,
     looked_at: Vec<SloId>,
     looked_up: Option<LookedUp>,
+    /// The SLO whose answers were timed last, and when.
+    timed: Option<(SloId, DateTime<Utc>)>,
     /// Whose output is being brought.
     pub(super) watched: Option<ActId>,
     begun: bool,
@@ -472,6 +477,7 @@ impl Ui {
             seen_toast: 0,
             looked_at: Vec::new(),
             looked_up: None,
+            timed: None,
             watched: None,
             begun: false,
             warned: HashSet::new(),
@@ -842,7 +848,7 @@ impl Ui {
         let (slo, incident, hold) = (self.slos.selected(), self.incidents.selected(), self.holds.selected());
         let queue = self.queues.selected().cloned();
         self.drawn = Drawn { slo: slo.cloned(), incident: incident.cloned(), hold: hold.cloned(), queue, below };
-        let looks = [self.history_wanted(), self.chronicle_wanted(now), self.output_wanted()];
+        let looks = [self.history_wanted(), self.chronicle_wanted(now), self.latencies_wanted(now), self.output_wanted()];
         looks.into_iter().flatten().map(Request::Look).collect()
     }
 
@@ -865,6 +871,22 @@ impl Ui {
         let id = incident.id.clone();
         self.looked_up = Some(LookedUp { id: id.clone(), stood, at: now });
         Some(Question::Chronicle(id))
+    }
+
+    /// How long the answers of a probe took is looked up when its SLO is shown in full, and now and then while it is.
+    fn latencies_wanted(&mut self, now: DateTime<Utc>) -> Option<Question> {
+        let shown = self.detail.as_ref().map(|detail| &detail.subject).or(self.beside.as_ref());
+        let Some(Subject::Slo(row)) = shown.filter(|s| matches!(s, Subject::Slo(row) if matches!(row.definition.sli, Sli::Probe(_))))
+        else {
+            self.timed = None;
+            return None;
+        };
+        if self.timed.as_ref().is_some_and(|(id, at)| *id == row.id && now - *at < TIME_AGAIN) {
+            return None;
+        }
+        let id = row.id.clone();
+        self.timed = Some((id.clone(), now));
+        Some(Question::Latencies(id))
     }
 
     fn history_wanted(&mut self) -> Option<Question> {

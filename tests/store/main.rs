@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod journal;
 #[cfg(test)]
+mod latencies;
+#[cfg(test)]
 mod lease;
 #[cfg(test)]
 mod ledger;

@@ -2,11 +2,22 @@
 
 use std::sync::Arc;
 
-use crate::domain::{FaultClass, Probed, SloRow, Snapshot, SourceName, Verdict};
+use crate::domain::{FaultClass, Probed, Quantiles, SloId, SloRow, Snapshot, SourceName, Verdict, Window};
 
 /// Remember what was seen last.
 pub fn probed(next: &mut Snapshot, source: &SourceName, checks: &[Probed]) {
     next.probes.insert(source.clone(), Arc::new(checks.to_vec()));
+}
+
+/// Looked up for as many SLOs at most.
+const LOOKED_UP: usize = 64;
+
+/// What was looked up of an SLO's answers; of too many only the newest is kept.
+pub fn latencies(next: &mut Snapshot, id: SloId, found: Vec<(Window, Quantiles)>) {
+    if next.latencies.len() >= LOOKED_UP && !next.latencies.contains_key(&id) {
+        next.latencies.clear();
+    }
+    next.latencies.insert(id, Arc::new(found));
 }
 
 /// Sources that are cut off themselves: nothing is known of what they should see.

@@ -25,7 +25,9 @@ use super::{
     },
     View,
     canvas::{Canvas, cells},
-    figure, overview, slos,
+    figure, overview,
+    probe::Millis,
+    slos,
 };
 use crate::domain::{Cell, Figure, Grade, History, Rule, RuleState, Sli, SloRow, State, events_left, outage_left_secs};
 
@@ -34,6 +36,7 @@ pub fn draw(canvas: &mut Canvas<'_>, slo: &SloRow, gone: bool, view: View<'_>) -
     title(canvas, slo, gone, view);
     let mut y = burns(canvas, 1, slo);
     y = budget(canvas, y, slo);
+    y = answers_in(canvas, y, slo, view);
     y = rules(canvas, y, slo, view);
     y = line(canvas, y + 1, slo, view);
     y = windows(canvas, y + 1, slo, view);
@@ -81,6 +84,28 @@ fn burns(canvas: &mut Canvas<'_>, y: u16, slo: &SloRow) -> u16 {
     if slo.figures.is_empty() {
         canvas.text(x, y, 40, Role::Unknown, "not asked yet");
     }
+    y + 1
+}
+
+/// `answers   5m 43 · 61 · 212ms   1h 41 · 58 · 190ms   …   p50 · p90 · p99`, of a probe. Returns the next line.
+fn answers_in(canvas: &mut Canvas<'_>, y: u16, slo: &SloRow, view: View<'_>) -> u16 {
+    let Some(quantiles) = view.snapshot.latencies.get(&slo.id).filter(|found| !found.is_empty()) else { return y };
+    canvas.text(1, y, 9, Role::Muted, "answers");
+    let (mut x, mut y) = (11, y);
+    let room = canvas.width();
+    for (window, q) in quantiles.iter() {
+        let (name, text) = (window.to_string(), format!("{} · {} · {}ms", Millis(q.p50), Millis(q.p90), Millis(q.p99)));
+        if x > 11 && x + cells(&name) + cells(&text) + 1 > room {
+            (x, y) = (11, y + 1);
+        }
+        x = canvas.text(x, y, 8, Role::Muted, &name) + 1;
+        x = canvas.text(x, y, room.saturating_sub(x), Role::Text, &text) + 3;
+    }
+    let legend = "p50 · p90 · p99";
+    if x + cells(legend) + 1 > room {
+        (x, y) = (11, y + 1);
+    }
+    canvas.text(x, y, room.saturating_sub(x), Role::Muted, legend);
     y + 1
 }
 
