@@ -17,9 +17,20 @@ use super::{
     args::{Common, RunbookCommand},
     run::Code,
 };
+use crate::domain::clean;
 
 /// Do what was asked of runbooks.
 pub fn runbook(common: &Common, what: &RunbookCommand) -> Result<Code> {
+    match dispatch(common, what) {
+        Err(error) if error.is::<act::No>() => {
+            eprintln!("burnwatch: {}", clean(&error.to_string()));
+            Ok(Code::No)
+        }
+        other => other,
+    }
+}
+
+fn dispatch(common: &Common, what: &RunbookCommand) -> Result<Code> {
     match what {
         RunbookCommand::List { incident, json } => library::list(common, incident.as_deref(), *json),
         RunbookCommand::Show { id, json } => show::show(common, id, *json),

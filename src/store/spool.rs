@@ -2,7 +2,8 @@
 //!
 //! A file holds the first [`HEAD`] bytes as they came and, in a ring behind them, the last [`TAIL`] of the rest; its first line says
 //! how many there were in all. It is written by the attempt's runner alone and read at any time by any cockpit: the line is written after
-//! the bytes that it counts, and whoever reads takes from the ring what cannot have been written over meanwhile. Files of attempts long
+//! the bytes that it counts, the ring is longer by the piece that may be being written, and whoever reads takes from it what cannot have
+//! been written over meanwhile. Files of attempts long
 //! past are removed, oldest first.
 
 use std::{
@@ -23,8 +24,10 @@ use crate::domain::ActId;
 pub const HEAD: usize = 256 << 10;
 /// Bytes kept of the end.
 pub const TAIL: usize = 256 << 10;
-/// Attempts of which the output is kept: at most 512 KiB each.
+/// Attempts of which the output is kept: at most 576 KiB each.
 const KEPT: usize = 400;
+/// The length of the ring.
+const RING: u64 = (TAIL + PIECE) as u64;
 /// What is put down in one go at most, so that a reader knows how much of the ring may be changing.
 const PIECE: usize = 64 << 10;
 /// The folder.
@@ -120,15 +123,15 @@ impl Spool {
 
 /// Put a piece where it belongs: what begins at byte `from` of the whole.
 fn put(file: &File, from: u64, piece: &[u8]) -> io::Result<()> {
-    let (head, tail) = (HEAD as u64, TAIL as u64);
+    let head = HEAD as u64;
     let in_head = usize::try_from(head.saturating_sub(from)).unwrap_or(usize::MAX).min(piece.len());
     let (first, rest) = piece.split_at(in_head);
     file.write_all_at(first, LINE + from)?;
     if rest.is_empty() {
         return Ok(());
     }
-    let at = (from + in_head as u64 - head) % tail;
-    let (before, after) = rest.split_at(rest.len().min(usize::try_from(tail - at).unwrap_or(usize::MAX)));
+    let at = (from + in_head as u64 - head) % RING;
+    let (before, after) = rest.split_at(rest.len().min(usize::try_from(RING - at).unwrap_or(usize::MAX)));
     file.write_all_at(before, LINE + head + at)?;
     file.write_all_at(after, LINE + head)
 }
@@ -148,15 +151,13 @@ fn read(file: &File) -> io::Result<Spooled> {
     if bytes <= most_head {
         return Ok(Spooled { bytes, head, gap: 0, tail: Vec::new() });
     }
-    let mut ring = vec![0; usize::try_from((bytes - most_head).min(most_tail)).unwrap_or(TAIL)];
+    let mut ring = vec![0; usize::try_from((bytes - most_head).min(RING)).unwrap_or(TAIL)];
     file.read_exact_at(&mut ring, LINE + most_head)?;
-    // What was written meanwhile, and what is perhaps being written now, has taken the place of the oldest.
+    // What was written meanwhile, and the piece that is perhaps being written now, has taken the place of the oldest.
     let now = total(file)?;
-    let busy = if now == bytes { 0 } else { now + PIECE as u64 };
-    let oldest = most_head.max(bytes.saturating_sub(most_tail)).max(busy.saturating_sub(most_tail)).min(bytes);
-    let turn = usize::try_from((bytes - most_head) % most_tail).unwrap_or(0);
-    if bytes - most_head > most_tail {
-        ring.rotate_left(turn);
+    let oldest = most_head.max(now.saturating_sub(most_tail)).min(bytes);
+    if bytes - most_head > RING {
+        ring.rotate_left(usize::try_from((bytes - most_head) % RING).unwrap_or(0));
     }
     let keep = usize::try_from(bytes - oldest).unwrap_or(ring.len()).min(ring.len());
     let tail = ring.split_off(ring.len() - keep);

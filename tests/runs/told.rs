@@ -153,6 +153,9 @@ echo last
     let audit = String::from_utf8(support::run(home.path(), &["audit", "list"]).stdout).unwrap();
     assert!(audit.contains("failed: exit 1") && audit.contains("skip  run:1") && audit.contains("“told them”"), "{audit}");
     assert!(support::run(home.path(), &["audit", "verify"]).status.success());
+    let (_, said) = home.says(1, &["status", "99"]);
+    assert!(said.contains("there is no run 0099"), "{said}");
+    home.says(1, &["cancel", "1"]);
     // It is over: the next is another run.
     home.says(0, &["run", "all"]);
     assert_eq!(home.newest(), 2);
@@ -230,4 +233,13 @@ fn a_request_is_sent_once_and_followed_nowhere() {
     assert_eq!((how(&moved), moved.why.unwrap().as_str()), (How::Failed, "status 302"));
     // It may have been done there: nobody knows.
     assert_eq!(how(&silent), How::Unknown);
+}
+
+/// The end of one step's runner was taken for that of the next, which had just been started.
+#[test]
+fn one_step_after_the_other_each_ends_as_itself() {
+    let step = |n: usize| format!("## S{n}\n```sh {{name=s{n:02} timeout=20s}}\necho {n}\n```\n");
+    let home = Home::new(&[("many", &(0..30).map(step).collect::<String>())]);
+    let (out, _) = home.says(0, &["run", "many", "--all"]);
+    assert_eq!(out, (0..30).map(|n| format!("{n}\n")).collect::<String>());
 }

@@ -13,6 +13,8 @@ mod modes;
 #[cfg(test)]
 mod readings;
 #[cfg(test)]
+mod spool;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod trouble;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use super::{
     dry, follow,
@@ -21,6 +21,11 @@ use crate::{
     },
     engine::{self, Refusal, Setup},
 };
+
+/// Why a command does nothing: a plain no, and no trouble.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct No(String);
 
 /// A command at work on runs: what it works with, and what it knows.
 pub(super) struct Desk {
@@ -52,7 +57,7 @@ impl Desk {
     }
     pub(super) fn run(&self, id: RunId) -> Result<&Run> {
         let run = self.snapshot.runs.get(&id).map(AsRef::as_ref);
-        run.ok_or_else(|| anyhow::anyhow!("there is no run {id}; `burnwatch runbook status` lists them"))
+        run.ok_or_else(|| No(format!("there is no run {id}; `burnwatch runbook status` lists them")).into())
     }
     fn act(&mut self, subject: &IncidentId, seen: u64, verb: RunVerb) -> Result<Result<Entry, Refusal>> {
         let act = Act { incident: subject.clone(), seen, verb: Verb::Run(verb), by: None };
@@ -239,7 +244,7 @@ fn once(common: &Common, id: RunId, json: bool, verb: impl FnOnce(&Run) -> Resul
 
 /// The step whose turn it is.
 fn turn(run: &Run) -> Result<StepName> {
-    run.next().map(|s| s.plan.name.clone()).ok_or_else(|| anyhow::anyhow!("run {} is over", run.id))
+    run.next().map(|s| s.plan.name.clone()).ok_or_else(|| No(format!("run {} is over", run.id)).into())
 }
 
 /// `burnwatch runbook tick`: say that the step whose turn it is was done.
@@ -282,7 +287,9 @@ pub fn cancel(common: &Common, id: RunId, json: bool) -> Result<Code> {
     let mut key = None;
     let (mut desk, refused) = once(common, id, json, |run| {
         let lost = || run.steps.iter().filter_map(|s| s.attempts.last()).find(|a| a.how() == Some(How::Unknown));
-        let Some(attempt) = run.at_work().map(|(_, a)| a).or_else(lost) else { bail!("nothing runs in run {id}") };
+        let Some(attempt) = run.at_work().map(|(_, a)| a).or_else(lost) else {
+            return Err(No(format!("nothing runs in run {id}")).into());
+        };
         key = Some(attempt.key.clone());
         Ok(RunVerb::Cancel { key: attempt.key.clone() })
     })?;

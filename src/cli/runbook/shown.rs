@@ -139,7 +139,7 @@ fn next_step(run: &Run, step: &RunStep) -> String {
         return format!("next: `{name}` needs the approval of {} other; or burnwatch runbook skip {id} --reason …", step.plan.approve);
     }
     let again = if step.attempts.last().is_some_and(|a| a.how() == Some(How::Unknown)) { " --again" } else { "" };
-    let undo = step.plan.undo.as_ref().filter(|_| !step.attempts.is_empty() && run.undone(name).is_none());
+    let undo = step.plan.undo.as_ref().filter(|_| step.attempts.iter().any(|a| a.how() != Some(How::NotRun)) && run.undone(name).is_none());
     let undo = undo.map_or_else(String::new, |_| format!(", or take it back: burnwatch runbook undo {id} {name}"));
     format!("next: burnwatch runbook run {id}{again} (step `{name}`){undo}")
 }

@@ -413,8 +413,8 @@ fn sweep(store: &Store, asked: &Entry, attempt: &Attempt, clock: &Clock) {
     let _ = store.append(entry, None);
 }
 
-/// Say of an attempt that nobody will end any more that its end is not known, or that it never began. `gone` is an
-/// attempt whose runner who asks has seen end: it says nothing of the one that somebody has started since.
+/// Say of an attempt that nobody will end any more that its end is not known, or that it never began. `gone` is the attempt whose runner
+/// was seen to end by who asks.
 fn look_after_run(store: &Store, run: RunId, gone: Option<&ActId>, now: DateTime<Utc>) {
     // Whoever writes at the same moment has seen something too: look again what it is.
     for _ in 0..5 {
@@ -432,6 +432,7 @@ fn look_after_run(store: &Store, run: RunId, gone: Option<&ActId>, now: DateTime
 /// What is to be said of the attempt that is at work in `run`, if it is lost.
 fn lost(run: &Run, gone: Option<&ActId>, now: DateTime<Utc>) -> Option<Entry> {
     let (_, attempt) = run.at_work()?;
+    // The next step may have been started already.
     let gone = gone == Some(&attempt.key);
     let overdue = now > attempt.at + TimeDelta::seconds(attempt.timeout_secs.min(1 << 32).cast_signed()) + OVERDUE;
     let end = match &attempt.runner {
