@@ -157,6 +157,10 @@ impl Incident {
     pub fn burns(&self, id: &SloId) -> bool {
         self.parts().any(|part| matches!(&part.origin, Origin::Own { slo, .. } if slo == id))
     }
+    /// Whether it is, or one of its parts is, the stall of this queue.
+    pub fn is_of_queue(&self, id: &QueueId) -> bool {
+        self.parts().any(|part| matches!(&part.origin, Origin::Queue { queue, .. } if queue == id))
+    }
     /// Whether a rule of ours is what it is, or part of it.
     pub fn is_own(&self) -> bool {
         self.parts().any(|part| matches!(part.origin, Origin::Own { .. }))

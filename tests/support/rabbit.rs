@@ -26,6 +26,7 @@ pub struct Rabbit {
     pub port: u16,
     stomp: u16,
     names: u16,
+    nodes: u16,
     files: TempDir,
     child: Option<Child>,
 }
@@ -34,7 +35,7 @@ impl Rabbit {
     /// Starts it, and waits until its management answers.
     pub fn start() -> Self {
         let files = TempDir::new().unwrap();
-        let [port, stomp, names, amqp] = [(); 4].map(|()| free_port());
+        let [port, stomp, names, nodes, amqp] = [(); 5].map(|()| free_port());
         let config = format!(
             "listeners.tcp.default = 127.0.0.1:{amqp}\nstomp.listeners.tcp.1 = 127.0.0.1:{stomp}\nmanagement.tcp.ip = 127.0.0.1\n\
              management.tcp.port = {port}\nmanagement.http_log_dir = {}\ncollect_statistics_interval = 500\n",
@@ -42,7 +43,7 @@ impl Rabbit {
         );
         fs::write(files.path().join("rabbitmq.conf"), config).unwrap();
         fs::write(files.path().join("enabled_plugins"), "[rabbitmq_management,rabbitmq_stomp].\n").unwrap();
-        let mut rabbit = Self { port, stomp, names, files, child: None };
+        let mut rabbit = Self { port, stomp, names, nodes, files, child: None };
         rabbit.start_again();
         rabbit
     }
@@ -86,6 +87,7 @@ impl Rabbit {
         }
         command.env("RABBITMQ_NODENAME", format!("burnwatch{}@localhost", self.port));
         command.env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "-kernel inet_dist_use_interface {127,0,0,1}");
+        command.env("RABBITMQ_DIST_PORT", self.nodes.to_string());
         command.env("ERL_EPMD_PORT", self.names.to_string()).env("ERL_EPMD_ADDRESS", "127.0.0.1");
         command
     }

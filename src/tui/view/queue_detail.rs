@@ -23,7 +23,7 @@ use super::{
     canvas::{Canvas, cells},
     figure, queues,
 };
-use crate::domain::{Incident, Origin, QueueRow, QueueState};
+use crate::domain::{QueueRow, QueueState};
 
 /// Rows of the chart.
 const CHART: u16 = 6;
@@ -151,8 +151,7 @@ fn flow(canvas: &mut Canvas<'_>, y: u16, row: &QueueRow, view: View<'_>) -> u16 
 
 /// The incident of a stall. Returns the next line.
 fn incident(canvas: &mut Canvas<'_>, y: u16, row: &QueueRow, view: View<'_>) -> u16 {
-    let of = |i: &&std::sync::Arc<Incident>| matches!(&i.origin, Origin::Queue { queue, .. } if *queue == row.id);
-    let Some(incident) = view.snapshot.incidents.iter().find(of) else { return y.saturating_sub(1) };
+    let Some(incident) = view.snapshot.incidents.iter().find(|i| i.is_of_queue(&row.id)) else { return y.saturating_sub(1) };
     let w = canvas.width();
     canvas.rule(y, "incident", format_args!("{}", incident.id), false);
     let (mark, role) = figure::of_incident(incident);
