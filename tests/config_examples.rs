@@ -57,10 +57,14 @@ fn every_runbook_is_well() {
         assert!(book.is_some() && problems.is_empty(), "{name}:\n{}", config::Problems(problems));
     };
     let files: Vec<_> = std::fs::read_dir("config/runbooks").unwrap().map(|file| file.unwrap().path()).collect();
-    files.iter().for_each(|path| well(&path.to_string_lossy(), &std::fs::read_to_string(path).unwrap()));
+    for path in &files {
+        well(&path.to_string_lossy(), &std::fs::read_to_string(path).unwrap());
+    }
     let text = std::fs::read_to_string("docs/RUNBOOKS.md").unwrap();
     let shown: Vec<_> = text.split("````markdown\n").skip(1).map(|block| block.split("````").next().unwrap()).collect();
-    shown.iter().for_each(|text| well("docs/RUNBOOKS.md", text));
+    for text in &shown {
+        well("docs/RUNBOOKS.md", text);
+    }
     assert!(files.len() >= 2 && !shown.is_empty());
 }
 

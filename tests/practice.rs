@@ -3,7 +3,7 @@
 //!
 //! The clock begins in the past and has caught up with the real one when the steps run, whose runners keep real time; then it goes ahead.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on ends here")]
 
 mod support;
 
@@ -89,7 +89,7 @@ impl Rehearsal {
     fn poll_until<T>(&mut self, what: &str, most: TimeDelta, wished: impl Fn(&Snapshot) -> Option<T>) -> T {
         let until = self.hand.now() + most;
         while self.hand.now() < until {
-            if let Some(found) = wished(&*self.poll()) {
+            if let Some(found) = wished(&self.poll()) {
                 return found;
             }
         }

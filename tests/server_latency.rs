@@ -1,4 +1,4 @@
-//! One latency SLO on a real Prometheus, on a real VictoriaMetrics and straight from the page: the same counts, and those that the same
+//! One latency SLO on a real Prometheus, on a real `VictoriaMetrics` and straight from the page: the same counts, and those that the same
 //! expression gives when it is asked there by hand. All of it is collected by `watch --headless`.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on ends here")]

@@ -26,8 +26,11 @@ pub(super) struct Queues {
     pub promises: Vec<Arc<Definition>>,
 }
 
+/// What an exporter is called, its labels that name a queue, and the series that tell of it.
+type Preset = (&'static str, &'static [&'static str], &'static [(Measure, &'static str)]);
+
 /// Well-known exporters: the labels that name a queue, and the series that tell of it.
-const PRESETS: [(&str, &[&str], &[(Measure, &str)]); 3] = [
+const PRESETS: [Preset; 3] = [
     (
         "kafka-exporter",
         &["consumergroup", "topic"],

@@ -75,6 +75,7 @@ impl Prometheus {
     }
 
     /// The same, which also tells of queues.
+    #[must_use]
     pub fn with_queues(mut self, gauges: Vec<Arc<QueueGauges>>) -> Self {
         self.gauges = gauges;
         self

@@ -100,6 +100,7 @@ impl Scrape {
     }
 
     /// The same, which also tells of queues.
+    #[must_use]
     pub fn with_queues(mut self, gauges: Vec<Arc<QueueGauges>>) -> Self {
         self.gauges = gauges;
         self

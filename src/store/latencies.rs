@@ -51,7 +51,9 @@ impl Store {
                     .query_row([target, minute], |row| row.get(0))
                     .optional()?;
                 let mut times = before.map(|bytes| Latencies::decode(&bytes)).unwrap_or_default();
-                all.into_iter().for_each(|micros| times.record(micros));
+                for micros in all {
+                    times.record(micros);
+                }
                 tx.prepare_cached("INSERT OR REPLACE INTO latency (target, minute, times) VALUES (?1, ?2, ?3)")?.execute(params![
                     target,
                     minute,

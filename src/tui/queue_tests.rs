@@ -152,7 +152,7 @@ fn what_is_not_known_is_neither_zero_nor_green() {
     act(&mut ui, &[Action::Go(Screen::Queues)]);
     let shown = text(&mut ui);
     let celery = shown.lines().find(|line| line.contains("celery/reports")).unwrap();
-    assert!(celery.contains("?") && celery.contains("age unknown") && celery.contains("—") && !celery.contains(" 0 "), "{celery}");
+    assert!(celery.contains('?') && celery.contains("age unknown") && celery.contains("—") && !celery.contains(" 0 "), "{celery}");
     let mut stale = queued(0);
     for row in &mut stale.queues {
         Arc::make_mut(row).state = QueueState::Stale;

@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use super::{DEADLINE, poll_within, server::free_port};
 
 /// A broker takes its time to start, more so beside other tests.
-const START: Duration = Duration::from_secs(120);
+const START: Duration = Duration::from_mins(2);
 const PROGRAMS: &str = "/usr/lib/rabbitmq/bin";
 
 /// A broker on loopback; ended with this value.

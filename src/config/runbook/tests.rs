@@ -73,8 +73,8 @@ fn a_whole_runbook_is_read() {
     assert_eq!(problems, Vec::<String>::new());
     let book = book.unwrap();
     assert_eq!((book.id.as_str(), book.title.as_str()), ("checkout-rollback", "Drain a stuck checkout queue"));
-    assert_eq!(book.services.iter().map(|s| s.as_str()).collect::<Vec<_>>(), ["checkout", "pay ments"]);
-    assert_eq!((book.alerts.len(), book.prose.iter().map(|l| l.as_str()).collect::<Vec<_>>()), (2, vec!["Read this first."]));
+    assert_eq!(book.services.iter().map(crate::domain::Text::as_str).collect::<Vec<_>>(), ["checkout", "pay ments"]);
+    assert_eq!((book.alerts.len(), book.prose.iter().map(crate::domain::Text::as_str).collect::<Vec<_>>()), (2, vec!["Read this first."]));
     let names: Vec<_> = book.steps.iter().map(|s| (s.name.as_str(), s.title.as_str(), s.kind.word())).collect();
     assert_eq!(
         names,
@@ -105,7 +105,7 @@ fn a_whole_runbook_is_read() {
     );
     assert_eq!(step("front").kind.call().unwrap().headers.len(), 1);
     assert_eq!(
-        step("tell").prose.iter().map(|l| l.as_str()).collect::<Vec<_>>(),
+        step("tell").prose.iter().map(crate::domain::Text::as_str).collect::<Vec<_>>(),
         ["Say that it is over:", "", "```", "It is over.", "```"]
     );
 }

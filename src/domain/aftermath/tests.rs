@@ -14,6 +14,7 @@ fn wish() -> EffectWish {
 }
 
 /// A burn over five minutes in which so many events happened.
+#[expect(clippy::unnecessary_wraps, reason = "beside those that are missing")]
 fn burn(value: f64, as_of: i64, events: f64) -> Result<Sighting, Text> {
     let window = Over { length: TimeDelta::minutes(5), events, min_events: 0.0, at_most: 1_000.0 };
     Ok(Sighting { value, as_of: at(as_of), window: Some(window) })

@@ -197,7 +197,9 @@ fn a_group_hides_nothing() {
     assert_eq!((group.status, group.ack.is_some(), group.partly_held().map(|(n, _)| n)), (Status::Triggered, false, Some(2)));
     held(&mut flat[3]);
     assert_eq!(whole(flat.clone()).status, Status::Acknowledged, "what is silenced wants nobody");
-    flat.iter_mut().for_each(|i| i.inhibited = true);
+    for incident in &mut flat {
+        incident.inhibited = true;
+    }
     assert!(whole(flat).is_held_back());
 }
 

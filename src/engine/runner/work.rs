@@ -48,7 +48,7 @@ const LAST: usize = 4 << 10;
 /// The largest answer to a request, in bytes.
 const ANSWER: u64 = 4 << 20;
 
-/// Do the job that this process was given, as [`super::launch`] started it. Whatever there is to tell is in the journal.
+/// Do the job that this process was given, as `launch` started it. Whatever there is to tell is in the journal.
 pub fn run_step() -> io::Result<()> {
     // Before anything is opened: what we were handed down, nobody gets from us.
     close_fds::set_fds_cloexec(3, &[]);

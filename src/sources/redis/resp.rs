@@ -298,7 +298,7 @@ mod tests {
         ] {
             assert_eq!(take(bytes), Err(why.into()), "{}", bytes.escape_ascii());
         }
-        assert_eq!(take(&[b'+'; LINE + 10]), Err("a line without an end".into()));
+        assert_eq!(take(&vec![b'+'; LINE + 10]), Err("a line without an end".into()));
         assert_eq!(take(&b":1\r\n".repeat(1 << 20)), Ok(Reply::Int(1)));
         let mut flood = b"*400000\r\n".to_vec();
         flood.extend(b":1\r\n".repeat(400_000));

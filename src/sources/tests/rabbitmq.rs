@@ -227,7 +227,7 @@ async fn dead_letter_queues_are_known_by_who_sends_to_them() {
 #[test]
 fn the_settings_tell_no_secret() {
     let http = HttpSettings::new("http://guest:hush@h:15672".parse().unwrap());
-    let deadlines = Deadlines { short: std::time::Duration::from_secs(5), long: std::time::Duration::from_secs(60) };
+    let deadlines = Deadlines { short: std::time::Duration::from_secs(5), long: std::time::Duration::from_mins(1) };
     let settings = RabbitMqSettings { name: "rabbit".into(), http, deadlines, vhosts: Vec::new() };
     assert!(!format!("{settings:?}{:?}", RabbitMq::new(settings.clone()).unwrap()).contains("hush"));
 }
