@@ -97,7 +97,7 @@ fn a_worker_stops_the_broker_restarts_and_every_figure_stays_true() {
     };
     let snapshot = cockpit.wait_for("the broker again", back);
     let row = orders(&snapshot).unwrap();
-    assert_eq!(row.state, QueueState::Stalled);
+    assert_eq!(row.state, QueueState::Stalled, "{:?} {:#?}", row.verdict, row.trail.marks);
     assert!(row.age(row.as_of).is_some_and(|age| age.span >= before), "{:?}", row.age(row.as_of));
 
     // Somebody works again: all is well by itself.

@@ -99,6 +99,12 @@ fn a_stall_lasts_until_something_is_seen_to_move() {
     let restarted = || [stalled.clone(), stalled.clone(), blind.clone(), blind.clone()].into_iter();
     let row = after(restarted(), &[]);
     assert_eq!((row.state, row.verdict.stall), (QueueState::Stalled, Some(Stall::NoConsumers)));
+    // At first not even what waits is told: the figures are unknown, the stall is not over.
+    let dark = QueueSample { ready: None, ..blind.clone() };
+    let row = after(restarted().chain([dark.clone()]), &[]);
+    assert_eq!((row.state, row.verdict.stall), (QueueState::Unknown, Some(Stall::NoConsumers)));
+    let row = after(restarted().chain([dark, blind.clone()]), &[]);
+    assert_eq!((row.state, row.verdict.stall), (QueueState::Stalled, Some(Stall::NoConsumers)));
     // Counted anew: whether anything got done meanwhile nobody knows.
     let row = after(restarted().chain([counted(9, 0, 0)]), &[]);
     assert_eq!(row.state, QueueState::Stalled);

@@ -87,7 +87,10 @@ pub fn judge(sample: &QueueSample, trail: &QueueTrail, limit: TimeDelta, was: Op
     let failed_grew = trail.failed_grew();
     let Some(last) = trail.marks.last() else { return QueueVerdict::default() };
     if sample.dead_letters || sample.waits() != Some(true) {
-        return QueueVerdict { rate_in, rate_out, failed_grew, ..QueueVerdict::default() };
+        // Not told whether anything waits: what stalled has not been seen to move.
+        let stall = was.filter(|_| !sample.dead_letters && sample.waits().is_none());
+        let stalled_since = stall.and(since(trail));
+        return QueueVerdict { rate_in, rate_out, stall, stalled_since, failed_grew, ..QueueVerdict::default() };
     }
     let stall = stall(sample, trail, last, was);
     let before = trail.marks.iter().rev().nth(1);
@@ -101,11 +104,16 @@ pub fn judge(sample: &QueueSample, trail: &QueueTrail, limit: TimeDelta, was: Op
         rate_out,
         drain_secs: sample.ready.and_then(|ready| drain(ready, rate_in?, rate_out?)),
         stall,
-        stalled_since: stall.and(trail.standing_since.filter(|_| trail.seen_to_stop)),
+        stalled_since: stall.and(since(trail)),
         filling,
         late: turn.is_some_and(|secs| secs > limit.num_seconds() as f64),
         failed_grew,
     }
+}
+
+/// Since when nothing has moved, if it was seen to stop.
+fn since(trail: &QueueTrail) -> Option<DateTime<Utc>> {
+    trail.standing_since.filter(|_| trail.seen_to_stop)
 }
 
 fn stall(sample: &QueueSample, trail: &QueueTrail, last: &QueueMark, was: Option<Stall>) -> Option<Stall> {
@@ -149,13 +157,13 @@ fn drain(ready: u64, come: f64, go: f64) -> Option<f64> {
 /// How a queue stands that was seen lately.
 pub fn state(sample: &QueueSample, trail: &QueueTrail, verdict: &QueueVerdict, limit: TimeDelta) -> QueueState {
     let Some(last) = trail.marks.last() else { return QueueState::Unknown };
+    let Some(waits) = sample.waits() else { return QueueState::Unknown };
     if verdict.stall.is_some() {
         return QueueState::Stalled;
     }
     if sample.dead_letters {
-        return if sample.waits().is_some() { QueueState::Ok } else { QueueState::Unknown };
+        return QueueState::Ok;
     }
-    let Some(waits) = sample.waits() else { return QueueState::Unknown };
     let old = age(sample, trail, last.at);
     if waits && (verdict.late || old.is_some_and(|age| age.span > limit)) {
         return QueueState::Backlog;

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use super::Runbook;
-use crate::domain::{Incident, Op, RunbookId, Text, Untrusted};
+use crate::domain::{Incident, Link, Op, RunbookId, Text};
 
 /// Annotations that hold the address of a runbook.
 const URL_ANNOTATIONS: [&str; 3] = ["runbook_url", "runbook", "runbookURL"];
@@ -93,9 +93,9 @@ impl Library {
         if let Some(asked) = covering.map(|m| m.conditions().map(|c| weight(c.op)).sum()).max() {
             return Some((Reason::Alert, asked));
         }
-        let addresses = URL_ANNOTATIONS.iter().filter_map(|name| incident.annotations.get(name)).map(Untrusted::raw);
-        let links = incident.links.iter().map(|l| l.url.as_str());
-        if addresses.chain(links).any(|address| self.leads_to(address, book)) {
+        // Read as a browser reads them: `/rb/../secret/x` is not below `/rb/`.
+        let addresses = URL_ANNOTATIONS.iter().filter_map(|name| Link::web(name, incident.annotations.get(name)?.raw()));
+        if addresses.chain(incident.links.iter().cloned()).any(|link| self.leads_to(link.url.as_str(), book)) {
             return Some((Reason::Address, 0));
         }
         let service = incident.service.as_ref()?;
@@ -194,7 +194,9 @@ mod tests {
             ("https://wiki/rb/shop/x.md", true),
             ("https://wiki/rb/shop/x.html?v=2", true),
             ("https://wiki/rb/shop/x", true),
-            ("https://wiki/rb/../rb/shop/x", false),
+            ("https://wiki/rb/../rb/shop/x", true),
+            ("https://wiki/rb/../shop/x", false),
+            ("https://wiki/rb/%2e%2e/shop/x", false),
             ("https://evil/rb/shop/x", false),
             ("https://wiki/rb/x", false),
             ("", false),

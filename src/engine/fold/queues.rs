@@ -133,7 +133,7 @@ fn incident(snapshot: &Snapshot, plan: &Plan, row: &QueueRow, covers: &Covers<'_
         members: Vec::new(),
         keys: Vec::new(),
         origin: Origin::Queue { queue: row.id.clone(), seen_at: episode.seen_at },
-        stale: row.state == QueueState::Stale || plan.source(&row.source).is_none(),
+        stale: matches!(row.state, QueueState::Stale | QueueState::Unknown) || plan.source(&row.source).is_none(),
         id,
     }
 }
