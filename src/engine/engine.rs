@@ -3,6 +3,9 @@
 //! One actor on a thread of its own owns the snapshot; pollers, the store's watch and people send it messages, one after the other. The
 //! screen never waits for it and it never waits for the screen.
 
+mod acts;
+mod once;
+mod record;
 mod runs;
 
 use std::{
@@ -23,29 +26,28 @@ use tokio::{
 
 use super::{
     Clock,
-    chronicle::look_up,
     fold::fold,
-    latencies,
     ledger::{self, Ledger},
-    perform::{self, Acting, Chore, Missing},
-    poller::{LONGEST_PAUSE, Polled, Poller, is_raw, poll_once, random_bits},
-    schedule::{self, Answered, Interest},
-    tally::tallies,
+    perform::{self, Acting, Missing},
+    poller::{Polled, Poller, random_bits},
+    schedule::{Answered, Interest},
 };
 use crate::{
     domain::{
-        Act, ActId, Actor, Chronicle, DRILL_PREFIX, Definition, Effect, Entry, Episode, Event, Grade, IncidentId, Lane, LeaseView, Outcome,
-        Plan, Quantiles, Question, QueueRow, ROTATION_PREFIX, RUN_PREFIX, Reading, Request, SloId, Snapshot, SourceName, StoreState,
-        Target, Text, Toast, Verb, What, Window,
+        ActId, Actor, Chronicle, DRILL_PREFIX, Entry, Episode, Event, Grade, IncidentId, Lane, Outcome, Plan, Quantiles, ROTATION_PREFIX,
+        RUN_PREFIX, Reading, Request, SloId, Snapshot, SourceName, StoreState, What, Window,
     },
     sources::{Gives, Source},
-    store::{ChangeWatch, Holder, Lease, Store, StoreError, changes},
+    store::{ChangeWatch, Holder, Store, changes},
 };
+
+use record::load_ledger;
+
+pub use once::{act_once, look_after, once, with_latencies};
+pub use runs::{catch_up, recall, run_once};
 
 /// The kind of source whose counters are kept here.
 const SCRAPE: &str = "scrape";
-
-pub use runs::{catch_up, recall, run_once};
 
 /// Entries read from the journal at the start.
 const JOURNAL_TAIL: u32 = 5_000;
@@ -55,12 +57,6 @@ const KEPT_THREADS: [&str; 3] = [ROTATION_PREFIX, DRILL_PREFIX, RUN_PREFIX];
 
 /// How far back episodes are looked at in the beginning: as far as the accounts of those on call go, and some.
 const EPISODES: TimeDelta = TimeDelta::days(31);
-
-/// How long buckets and readings are kept: the longest period there is, and some.
-const KEEP: Duration = Duration::from_hours(24 * 100);
-
-/// How long after a refusal burnwatch leaves an incident alone.
-const AFTER_REFUSAL: TimeDelta = TimeDelta::minutes(2);
 
 /// All that the engine works with.
 #[derive(Clone, Debug)]
@@ -164,115 +160,6 @@ fn remembered(setup: &Setup, store: &Store) -> (Snapshot, u64) {
 
 /// For how long it is of use how queues stood: as long as the line that is drawn of them.
 const QUEUES: TimeDelta = TimeDelta::hours(1);
-/// From writing to writing of how the queues of a source stand.
-const KEEP_QUEUES: TimeDelta = TimeDelta::minutes(1);
-
-/// Write down how the queues of `source` stand; of those that have long been idle there is nothing to be remembered.
-fn keep_queues(store: &Store, epoch: u64, snapshot: &Snapshot, source: &SourceName, now: DateTime<Utc>) -> Result<(), StoreError> {
-    let busy = |row: &&Arc<QueueRow>| row.source == *source && !(row.is_quiet() && row.trail.is_idle());
-    let memories: Vec<_> = snapshot.queues.iter().filter(busy).map(|row| row.memory()).collect();
-    store.put_queues(epoch, source, now, &memories)
-}
-
-/// Between two looks at what another process is just asking the sources.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
-
-/// One look for a command: fresh readings of the store if somebody polls, else one poll of everything. If somebody else is just at their
-/// first poll it waits for that, or for the lease.
-pub async fn once(setup: &Setup) -> Snapshot {
-    let Some(store) = &setup.store else { return poll_all(setup, first(setup), None).await };
-    let patience = Instant::now() + ttl(&setup.plan) + LOOK_AGAIN;
-    loop {
-        let mut snapshot = remembered(setup, store).0;
-        let now = setup.clock.now();
-        match store.try_lease(&setup.holder, now, ttl(&setup.plan)) {
-            Ok(Lease::Ours { epoch }) => return poll_all(setup, snapshot, Some((store, epoch))).await,
-            Ok(Lease::Theirs { .. }) if !asked_lately(&snapshot, &setup.plan, now) && Instant::now() < patience => {
-                tokio::time::sleep(LOOK_AGAIN).await;
-            }
-            Ok(Lease::Theirs { name, .. }) => {
-                snapshot.store.lease = LeaseView::Theirs(name);
-                return fold(&snapshot, &setup.plan, Event::Tick, now);
-            }
-            Err(error) => {
-                snapshot.store.trouble = Some(Text::from(error.to_string()));
-                return poll_all(setup, snapshot, None).await;
-            }
-        }
-    }
-}
-
-/// Whether every source was asked as lately as one is that somebody polls; a failing one is asked more seldom.
-fn asked_lately(snapshot: &Snapshot, plan: &Plan, now: DateTime<Utc>) -> bool {
-    snapshot.sources.iter().all(|row| {
-        let Some(source) = plan.source(&row.name) else { return true };
-        let pause = if row.fault.is_some() { LONGEST_PAUSE + source.timeout } else { Duration::ZERO };
-        let limit = source.stale_after().max(pause);
-        row.last_poll.is_some_and(|at| (now - at).to_std().unwrap_or_default() <= limit)
-    })
-}
-
-/// Ask every source once; with the lease all is written down too, and the lease given back.
-async fn poll_all(setup: &Setup, mut snapshot: Snapshot, lease: Option<(&Arc<Store>, u64)>) -> Snapshot {
-    let mut ledger = setup.store.as_ref().map_or_else(Ledger::default, |store| load_ledger(setup, store));
-    let rows = setup.sources.iter().filter_map(|s| Some((setup.plan.source(s.name())?, s)));
-    let polls = rows.map(|(row, source)| async move { (row, poll_once(&setup.plan, row, source.as_ref(), &setup.clock).await) });
-    for (row, readings) in futures::future::join_all(polls).await {
-        for raw in readings {
-            let (reading, growth) =
-                if is_raw(&raw) { grow(&mut ledger, setup, row, &raw, &snapshot.queues, &|_, _| true) } else { (raw, None) };
-            if let Some((store, epoch)) = lease {
-                drop(write(store, epoch, &reading, growth.as_ref()).and_then(|()| latencies::keep(store, epoch, &reading)));
-            }
-            snapshot = fold(&snapshot, &setup.plan, Event::Read(Arc::new(reading)), setup.clock.now());
-        }
-    }
-    if let Some((store, epoch)) = lease {
-        let sources: std::collections::BTreeSet<_> = snapshot.queues.iter().map(|row| row.source.clone()).collect();
-        for source in sources {
-            drop(keep_queues(store, epoch, &snapshot, &source, setup.clock.now()));
-        }
-        drop(store.put_episodes(epoch, &snapshot.episodes.values().cloned().collect::<Vec<_>>()));
-        drop(store.release(&setup.holder, epoch));
-    }
-    snapshot
-}
-
-/// With quantiles of how long the answers took that SLOs of probes count, of all of them.
-pub fn with_latencies(setup: &Setup, mut snapshot: Snapshot) -> Snapshot {
-    let now = setup.clock.now();
-    let rows: Vec<_> = snapshot.slos.iter().filter(|row| latencies::has(row)).cloned().collect();
-    for (row, store) in rows.iter().zip(setup.store.iter().cycle()) {
-        if let Ok(found) = latencies::look_up(store, &row.definition, &row.group, now) {
-            snapshot.latencies.insert(row.id.clone(), Arc::new(found));
-        }
-    }
-    snapshot
-}
-
-/// How long a command may hold the lease while it looks after acts.
-const LOOKING_AFTER: Duration = Duration::from_secs(30);
-
-/// Bring the acts on an incident to an end that their process has left without one, before somebody decides on what the journal says of
-/// it: for commands, where there may be no cockpit to do it. Does nothing while somebody else has the lease: then they do.
-pub async fn look_after(setup: &Setup, snapshot: Snapshot, subject: &IncidentId) -> Snapshot {
-    let Some((store, acting)) = setup.store.as_ref().zip(acting(setup)).filter(|_| !setup.plan.read_only) else { return snapshot };
-    let now = setup.clock.now();
-    let left: Vec<Chore> = snapshot.threads.get(subject).into_iter().flat_map(|thread| perform::abandoned(subject, thread, now)).collect();
-    if left.is_empty() {
-        return snapshot;
-    }
-    let Ok(Lease::Ours { epoch }) = store.try_lease(&setup.holder, now, LOOKING_AFTER) else { return snapshot };
-    for chore in left {
-        if let Chore::Again(asked) = chore {
-            acting.carry_out(&asked, true, setup.clock.now()).await;
-        }
-    }
-    drop(store.release(&setup.holder, epoch));
-    let newest = snapshot.latest.last().map_or(0, |e| e.id);
-    let news = Event::Journal(store.entries_since(newest).unwrap_or_default());
-    fold(&snapshot, &setup.plan, news, setup.clock.now())
-}
 
 /// What acts need; `None` without a store.
 fn acting(setup: &Setup) -> Option<Acting> {
@@ -284,63 +171,6 @@ fn acting(setup: &Setup) -> Option<Acting> {
         me: setup.me.clone(),
         program: setup.program.clone(),
     })
-}
-
-/// Do one act and see it through: for commands.
-pub async fn act_once(setup: &Setup, snapshot: &Snapshot, act: &Act) -> Result<Outcome, perform::Refusal> {
-    let Some(acting) = acting(setup) else {
-        return Err(perform::Refusal::NoJournal(setup.state.trouble.as_ref().map(ToString::to_string).unwrap_or_default()));
-    };
-    let now = setup.clock.now();
-    let entry = acting.decide(snapshot, act, &perform::act_id(now, random_bits()), now)?;
-    let seen = Acting::seen(snapshot, act, &entry);
-    let asked = acting.ask_patiently(entry, seen).await?;
-    let ended = acting.carry_out(&asked, false, setup.clock.now()).await;
-    Ok(match ended.map(|e| e.what) {
-        Some(What::Ended { outcome, .. }) => outcome,
-        _ => Outcome::Unknown { why: Text::from("how it ended could not be written to the journal") },
-    })
-}
-
-/// The longest period there is a budget for.
-fn longest(plan: &Plan) -> Window {
-    plan.definitions.iter().map(|d| d.period).max().unwrap_or(Window::days(30))
-}
-
-fn load_ledger(setup: &Setup, store: &Store) -> Ledger {
-    let since = setup.clock.now() - longest(&setup.plan).delta();
-    let sources = setup.plan.sources.iter().filter(|s| s.kind == SCRAPE);
-    let counters = sources.flat_map(|s| store.last_counters(&s.name).unwrap_or_default()).collect();
-    Ledger::load(|take| drop(store.buckets(since, take)), counters)
-}
-
-fn grow(
-    ledger: &mut Ledger,
-    setup: &Setup,
-    row: &crate::domain::SourcePlan,
-    raw: &Reading,
-    known: &[Arc<QueueRow>],
-    due: &dyn Fn(&crate::domain::DefinitionId, Window) -> bool,
-) -> (Reading, Option<ledger::Growth>) {
-    let scraped = raw.parts.iter().find_map(|p| match &p.outcome {
-        Ok(crate::domain::Answer::Scraped(scraped)) => Some(scraped),
-        _ => None,
-    });
-    let growth = ledger.grow(&setup.plan, row, scraped.map_or(&[], Vec::as_slice)).and(ledger.tally(row, tallies(&setup.plan, raw, known)));
-    (ledger::counted(ledger, &setup.plan, raw, &growth, due), Some(growth))
-}
-
-fn write(store: &Store, epoch: u64, reading: &Reading, growth: Option<&ledger::Growth>) -> Result<(), StoreError> {
-    match growth {
-        Some(growth) => store.commit_scrape(epoch, &reading.source, &growth.buckets, &growth.counters, Some(reading)),
-        None => store.put_reading(epoch, reading),
-    }
-}
-
-/// From summing to summing of one window: the ledger's own sums cost no backend anything, so the budget is never half a minute old.
-fn ledger_cadence(row: &crate::domain::SourcePlan, window: Window) -> TimeDelta {
-    let longest = row.every.max(Duration::from_secs(30));
-    TimeDelta::from_std(row.cadence(window).min(longest)).unwrap_or_default()
 }
 
 /// The shortest interval of the plan: what "within two intervals" is measured in.
@@ -615,156 +445,6 @@ impl Core {
         }
     }
 
-    /// Take, keep or notice the lease. Without a store everyone polls for himself.
-    fn lease(&mut self) {
-        let now = self.setup.clock.now();
-        let view = match &self.setup.store {
-            None => {
-                let _ = self.polls.send_replace(true);
-                LeaseView::Ours
-            }
-            Some(store) => match self.epoch {
-                Some(epoch) => match store.renew(&self.setup.holder, epoch, now) {
-                    Ok(()) => LeaseView::Ours,
-                    Err(StoreError::LateHolder { .. }) => return self.lose(),
-                    Err(error) => return self.trouble(&error),
-                },
-                None if self.bench.is_some_and(|until| Instant::now() < until) => return,
-                None => match store.try_lease(&self.setup.holder, now, ttl(&self.setup.plan)) {
-                    Ok(Lease::Ours { epoch }) => {
-                        self.epoch = Some(epoch);
-                        self.ledger = load_ledger(&self.setup, &Arc::clone(store));
-                        let _ = self.polls.send_replace(true);
-                        LeaseView::Ours
-                    }
-                    Ok(Lease::Theirs { name, .. }) => {
-                        // It may have polled alone while the store could not be written.
-                        let _ = self.polls.send_replace(false);
-                        LeaseView::Theirs(name)
-                    }
-                    Err(error) => {
-                        // A store that cannot be written: watch alone, and say so.
-                        let _ = self.polls.send_replace(true);
-                        return self.trouble(&error);
-                    }
-                },
-            },
-        };
-        self.held_at = now;
-        if self.snapshot.store.lease != view {
-            let state = StoreState { lease: view, ..self.snapshot.store.clone() };
-            self.take(Event::Store(state));
-            self.show();
-        }
-    }
-
-    fn lose(&mut self) {
-        self.epoch = None;
-        let _ = self.polls.send_replace(false);
-        let state = StoreState { lease: LeaseView::Unknown, ..self.snapshot.store.clone() };
-        self.take(Event::Store(state));
-        self.show();
-    }
-
-    fn trouble(&mut self, error: &StoreError) {
-        let trouble = Some(Text::from(error.to_string()));
-        if self.snapshot.store.trouble != trouble {
-            let state = StoreState { trouble, ..self.snapshot.store.clone() };
-            self.take(Event::Store(state));
-            self.show();
-        }
-    }
-
-    fn polled(&mut self, Polled { reading: raw, pause }: Polled) {
-        // An answer that comes after the lease was lost belongs to nobody.
-        if !*self.polls.borrow() {
-            return;
-        }
-        let setup = Arc::clone(&self.setup);
-        let Some(row) = setup.plan.source(&raw.source) else { return };
-        let (reading, growth) = if is_raw(&raw) {
-            let (at, counted) = (raw.at, self.counted.clone());
-            let slack = TimeDelta::from_std(row.every / 2).unwrap_or_default();
-            let due = |d: &crate::domain::DefinitionId, w: Window| {
-                let last = counted.get(&(d.clone(), w));
-                last.is_none_or(|last| at + slack - *last >= ledger_cadence(row, w))
-            };
-            let known = self.snapshot.queues.clone();
-            let (mut reading, growth) = grow(&mut self.ledger, &setup, row, &raw, &known, &due);
-            for part in &reading.parts {
-                // A window in which nothing was found yet is looked at again next time: the first poll only sets the counters' marks.
-                let found = matches!(&part.outcome, Ok(crate::domain::Answer::Counts(rows)) if !rows.is_empty());
-                if let (true, crate::domain::Want::Counts { definition, window }) = (found, &part.want) {
-                    self.counted.insert((definition.clone(), *window), at);
-                }
-            }
-            let scraped = row.kind == SCRAPE;
-            let ours = |d: &Definition| d.source == row.name && (scraped || d.sli.is_tallied());
-            if let Some(want) = schedule::start(&setup.plan, &self.answered, &self.interest.borrow(), ours) {
-                self.answered.note(&want, at);
-                reading.parts.push(ledger::began(&self.ledger, &setup.plan, want, at));
-            }
-            (reading, growth)
-        } else {
-            (raw, None)
-        };
-        if let (Some(store), Some(epoch)) = (&setup.store, self.epoch) {
-            match write(store, epoch, &reading, growth.as_ref()).and_then(|()| latencies::keep(store, epoch, &reading)) {
-                Ok(()) if self.snapshot.store.trouble.is_some() && store.writable().is_ok() => {
-                    let state = StoreState { trouble: None, ..self.snapshot.store.clone() };
-                    self.take(Event::Store(state));
-                }
-                Ok(()) => {}
-                Err(StoreError::LateHolder { .. }) => return self.lose(),
-                Err(error) => self.trouble(&error),
-            }
-        }
-        let source = reading.source.clone();
-        self.take(Event::Read(Arc::new(reading)));
-        if let Some(until) = pause.and_then(|p| TimeDelta::from_std(p).ok()) {
-            self.take(Event::Waiting(source, self.setup.clock.now() + until));
-        }
-        self.remember_episodes();
-        self.remember_queues(KEEP_QUEUES);
-        self.stand_down();
-        self.judge_runs();
-        self.look();
-        self.show();
-    }
-
-    /// A holder that gets no answer three times in a row from anyone lets another cockpit try.
-    fn stand_down(&mut self) {
-        let failing =
-            !self.snapshot.sources.is_empty() && self.snapshot.sources.iter().all(|s| s.failures >= 3 && s.failures.is_multiple_of(3));
-        if let (true, Some(epoch), Some(store)) = (failing, self.epoch, self.setup.store.clone()) {
-            drop(store.release(&self.setup.holder, epoch));
-            self.bench = Some(Instant::now() + pace(&self.setup.plan));
-            self.lose();
-        }
-    }
-
-    /// Write down how queues stand, of the sources of which that was not done for so long.
-    fn remember_queues(&mut self, pause: TimeDelta) {
-        let (Some(store), Some(epoch)) = (&self.setup.store, self.epoch) else { return };
-        let now = self.setup.clock.now();
-        let due = |source: &&SourceName| self.kept.get(*source).is_none_or(|at| now - *at >= pause || *at > now);
-        let sources: std::collections::BTreeSet<_> = self.snapshot.queues.iter().map(|row| &row.source).filter(due).cloned().collect();
-        for source in sources {
-            if keep_queues(store, epoch, &self.snapshot, &source, now).is_ok() {
-                self.kept.insert(source, now);
-            }
-        }
-    }
-
-    fn remember_episodes(&mut self) {
-        let (Some(store), Some(epoch)) = (&self.setup.store, self.epoch) else { return };
-        let news: Vec<Episode> =
-            self.snapshot.episodes.iter().filter(|(key, e)| self.written.get(*key) != Some(*e)).map(|(_, e)| e.clone()).collect();
-        if !news.is_empty() && store.put_episodes(epoch, &news).is_ok() {
-            self.written.clone_from(&self.snapshot.episodes);
-        }
-    }
-
     fn look(&mut self) {
         let interest = Interest::of(&self.snapshot, &self.visible);
         self.interest.send_if_modified(|old| {
@@ -782,230 +462,6 @@ impl Core {
         self.judge_runs();
         self.tick();
         self.compact();
-    }
-
-    /// What is old becomes coarser in the store and, where there is none, is forgotten.
-    fn compact(&mut self) {
-        let now = self.setup.clock.now();
-        if now - self.compacted <= TimeDelta::minutes(10) {
-            return;
-        }
-        match (self.setup.store.clone(), self.epoch) {
-            (None, _) => self.ledger.forget(now - longest(&self.setup.plan).delta()),
-            (Some(store), Some(epoch)) => {
-                if store.compact(epoch, now, KEEP).is_ok() {
-                    self.ledger = load_ledger(&self.setup, &store);
-                }
-            }
-            (Some(_), None) => return,
-        }
-        self.compacted = now;
-    }
-
-    // ---- acting
-
-    fn acting(&self) -> Option<Acting> {
-        acting(&self.setup)
-    }
-
-    fn request(&mut self, request: Request, done: &mpsc::UnboundedSender<Ended>) {
-        match request {
-            Request::Look(Question::Refresh) => self.refresh.send_modify(|n| *n += 1),
-            Request::Look(Question::Chronicle(id)) => self.look_up(&id),
-            Request::Look(Question::Latencies(id)) => self.look_up_latencies(id),
-            Request::Look(Question::Output(key)) => self.watch_output(key),
-            Request::Look(Question::History(visible)) => {
-                self.visible = visible;
-                self.look();
-            }
-            Request::Act(act) => {
-                let tried = if let Verb::Run(verb) = &act.verb { self.run_act(&act, verb) } else { self.act(&act, done) };
-                if let Err(refusal) = tried {
-                    self.toast(true, refusal.to_string(), Some(act.incident));
-                }
-            }
-        }
-    }
-
-    /// Ask for what is told of an incident; the answer comes back as an event. While one is under way, the next waits for it.
-    fn look_up(&mut self, id: &IncidentId) {
-        let Some(incident) = self.snapshot.incident(id).cloned() else { return };
-        if let Some(again) = self.looked_up.get_mut(id) {
-            *again = true;
-            return;
-        }
-        self.looked_up.insert(id.clone(), false);
-        let (setup, told) = (Arc::clone(&self.setup), self.told.0.clone());
-        tokio::task::spawn_local(async move {
-            let chronicle = look_up(&setup, &incident).await;
-            let _ = told.send((incident.id.clone(), chronicle));
-        });
-    }
-
-    /// Ask the store how long the answers of an SLO took; what it finds comes back as an event. One look-up at a time for each.
-    fn look_up_latencies(&mut self, id: SloId) {
-        let (Some(store), Some(row)) = (self.setup.store.clone(), self.snapshot.slos.iter().find(|r| r.id == id).cloned()) else { return };
-        if !latencies::has(&row) || !self.looked_through.insert(id.clone()) {
-            return;
-        }
-        let (now, found) = (self.setup.clock.now(), self.quantiles.0.clone());
-        tokio::task::spawn_blocking(move || {
-            let quantiles = latencies::look_up(&store, &row.definition, &row.group, now).ok();
-            let _ = found.send((id, quantiles));
-        });
-    }
-
-    fn looked_through(&mut self, id: SloId, quantiles: Option<Vec<(Window, Quantiles)>>) {
-        self.looked_through.remove(&id);
-        if let Some(quantiles) = quantiles {
-            self.take(Event::Latencies(id, quantiles));
-            self.show();
-        }
-    }
-
-    fn told(&mut self, id: &IncidentId, chronicle: Chronicle) {
-        let again = self.looked_up.remove(id) == Some(true);
-        self.take(Event::Chronicle(id.clone(), Box::new(chronicle)));
-        self.show();
-        if again {
-            self.look_up(id);
-        }
-    }
-
-    fn act(&mut self, act: &Act, done: &mpsc::UnboundedSender<Ended>) -> Result<(), perform::Refusal> {
-        let Some(acting) = self.acting() else {
-            return Err(perform::Refusal::NoJournal(self.snapshot.store.trouble.as_ref().map(ToString::to_string).unwrap_or_default()));
-        };
-        self.catch_up_journal(&acting.store);
-        let now = self.setup.clock.now();
-        let id = perform::act_id(now, random_bits());
-        let entry = acting.decide(&self.snapshot, act, &id, now)?;
-        let seen = Acting::seen(&self.snapshot, act, &entry);
-        let asked = acting.ask(entry, seen)?;
-        self.take(Event::Journal(vec![asked.clone()]));
-        self.show();
-        self.carry_out(acting, asked, false, done);
-        Ok(())
-    }
-
-    fn carry_out(&mut self, acting: Acting, asked: Entry, look_first: bool, done: &mpsc::UnboundedSender<Ended>) {
-        self.in_flight.insert(asked.act.clone());
-        self.tried.insert(asked.act.clone(), self.setup.clock.now());
-        let (done, clock) = (done.clone(), self.setup.clock.clone());
-        tokio::task::spawn_local(async move {
-            let ended = acting.carry_out(&asked, look_first, clock.now()).await;
-            let _ = done.send((asked.act, ended));
-        });
-    }
-
-    fn ended(&mut self, entry: Option<Entry>, act: &ActId) {
-        self.in_flight.remove(act);
-        let Some(entry) = entry else {
-            return self.toast(
-                true,
-                "how an act ended could not be written to the journal; it is looked after when the journal can be written".into(),
-                None,
-            );
-        };
-        if let What::Ended { outcome, .. } = &entry.what
-            && entry.who == self.setup.me
-        {
-            let (failure, text) = sentence(&self.snapshot, &entry, outcome);
-            self.toast(failure, text, Some(entry.subject));
-        }
-        if let Some(store) = self.setup.store.clone() {
-            self.catch_up_journal(&store);
-        }
-        self.show();
-    }
-
-    fn toast(&mut self, failure: bool, text: String, about: Option<IncidentId>) {
-        self.toasts += 1;
-        let toast = Toast { serial: self.toasts, at: self.setup.clock.now(), failure, text: Text::from(text), about };
-        self.take(Event::Toast(toast));
-        self.show();
-    }
-
-    /// What the lease holder does of itself.
-    fn work(&mut self, done: &mpsc::UnboundedSender<Ended>) {
-        // Whoever was stopped for longer than the lease lasts may have been replaced meanwhile, and must ask before it acts again.
-        let unseen = self.setup.clock.now() - self.held_at;
-        if self.epoch.is_some() && unseen.to_std().is_ok_and(|unseen| unseen > ttl(&self.setup.plan)) {
-            self.lease();
-        }
-        if self.epoch.is_none() || self.setup.plan.read_only {
-            return;
-        }
-        let now = self.setup.clock.now();
-        self.refused.retain(|_, at| now - *at < AFTER_REFUSAL);
-        let chores = perform::chores(&self.snapshot, &self.setup.plan, &mut self.missing, now);
-        for chore in chores {
-            let Some(acting) = self.acting() else { return };
-            match chore {
-                Chore::New { subject, .. } if self.refused.contains_key(&subject) => {}
-                Chore::New { subject, title, seen, effect } => {
-                    let id = perform::act_id(now, random_bits());
-                    let what = What::Asked { effect };
-                    let entry = Entry { id: 0, at: now, act: id, subject, title, service: None, version: 0, who: perform::itself(), what };
-                    if let Ok(asked) = acting.ask(entry, seen) {
-                        self.take(Event::Journal(vec![asked.clone()]));
-                        self.carry_out(acting, asked, false, done);
-                    } else {
-                        self.catch_up_journal(&acting.store);
-                    }
-                }
-                Chore::Again(asked) => self.again(acting, *asked, now, done),
-            }
-        }
-    }
-
-    fn again(&mut self, acting: Acting, asked: Entry, now: DateTime<Utc>, done: &mpsc::UnboundedSender<Ended>) {
-        let lately = self.tried.get(&asked.act).is_some_and(|at| now - *at < TimeDelta::seconds(15));
-        if lately || self.in_flight.contains(&asked.act) {
-            return;
-        }
-        let over = self.snapshot.incident(&asked.subject).is_none();
-        let ours = match &asked.what {
-            What::Asked { effect: Effect::Acknowledge { target, .. } | Effect::TakeOver { target, .. } } => *target != Target::Journal,
-            _ => false,
-        };
-        if over && ours && now - asked.at > TimeDelta::minutes(5) {
-            let why = Text::from("the alert cleared before it could be delivered");
-            let what = What::Ended { outcome: Outcome::Failed { why, retry: false }, legs: Vec::new() };
-            drop(acting.store.append(Entry { what, at: now, ..asked }, None));
-            self.catch_up_journal(&acting.store);
-            return;
-        }
-        self.carry_out(acting, asked, true, done);
-    }
-}
-
-/// What is said of an act that ended.
-fn sentence(snapshot: &Snapshot, entry: &Entry, outcome: &Outcome) -> (bool, String) {
-    let effect = snapshot.threads.get(&entry.subject).and_then(|t| t.open.get(&entry.act)).map(|o| o.effect.clone());
-    let verb = effect.as_ref().map_or("done", |e| match e {
-        Effect::Acknowledge { .. } => "acknowledged",
-        Effect::Extend { .. } => "extended",
-        Effect::Release { .. } => "given back",
-        Effect::Resolve { .. } => "resolved",
-        Effect::Note { .. } => "noted",
-        Effect::Snooze { .. } => "snoozed",
-        Effect::Escalate { .. } => "escalated",
-        Effect::TakeOver { .. } => "taken over",
-        Effect::Silence { .. } => "silenced",
-        Effect::Expire { .. } => "expired",
-        Effect::Override { .. } => "override made for",
-        Effect::HandoffNote { .. } => "handoff note left for",
-        Effect::HandoffRead { .. } => "handoff note read for",
-    });
-    match outcome {
-        Outcome::Done { receipt } => {
-            let silence = receipt.as_ref().map(|r| format!(" · silence {}", r.chars().take(8).collect::<String>()));
-            (false, format!("{verb} {}{}", entry.title, silence.unwrap_or_default()))
-        }
-        Outcome::Failed { why, retry: true } => (true, format!("{}: not delivered yet, will be tried again: {why}", entry.title)),
-        Outcome::Failed { why, retry: false } => (true, format!("{}: not done: {why}", entry.title)),
-        Outcome::Unknown { why } => (true, format!("{}: not known whether it was done, looking: {why}", entry.title)),
     }
 }
 

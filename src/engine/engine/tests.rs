@@ -1,7 +1,10 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::*;
-use crate::engine::fixture;
+use crate::{
+    domain::{Effect, LeaseView, Target},
+    engine::fixture,
+};
 
 /// Cockpits on one store, at a time that a test sets.
 struct Rig {
