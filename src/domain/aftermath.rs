@@ -235,6 +235,15 @@ pub fn aftermath(run: &Run, step: &RunStep, snapshot: &Snapshot, now: DateTime<U
     of_attempt(run, step, attempt, snapshot, now)
 }
 
+impl Run {
+    /// The last step of which it is still to be seen what it has changed: it is meant to change something, and the journal holds no verdict
+    /// yet.
+    pub fn watched(&self) -> Option<&RunStep> {
+        let open = |a: &Attempt| a.judged.is_none() && a.undoes.is_none() && a.ended_at.is_some() && has_run(a);
+        self.steps.iter().rev().find(|s| s.plan.effect.is_some() && s.attempts.last().is_some_and(open))
+    }
+}
+
 /// Attempts whose effect is decided by now and not in the journal yet.
 pub fn undecided(snapshot: &Snapshot, now: DateTime<Utc>) -> impl Iterator<Item = (&Run, &Attempt, Judgement)> {
     let steps = snapshot.runs.values().flat_map(|run| run.steps.iter().map(move |step| (run, step)));

@@ -596,6 +596,11 @@ impl Snapshot {
     pub fn open_run(&self, runbook: &super::RunbookId, incident: Option<&IncidentId>) -> Option<&Arc<Run>> {
         self.runs.values().rev().find(|r| r.runbook == *runbook && r.incident.as_ref() == incident && !r.state().is_over())
     }
+    /// The newest run of a runbook for an incident, if it is over and it is still to be seen what it has changed.
+    pub fn watched_run(&self, runbook: &super::RunbookId, incident: &IncidentId) -> Option<&Arc<Run>> {
+        let newest = self.runs.values().rev().find(|r| r.runbook == *runbook && r.incident.as_ref() == Some(incident));
+        newest.filter(|r| r.state().is_over() && r.watched().is_some())
+    }
     /// Open incidents that are not held back, by whether they page: pages, tickets.
     pub fn pages_and_tickets(&self) -> (usize, usize) {
         let open = self.incidents.iter().filter(|i| !i.silenced && !i.inhibited);

@@ -13,7 +13,7 @@ use super::{
     update::update,
     view::draw,
 };
-use crate::domain::{Act, How, Question, Request, RunEvent, RunVerb, Snapshot, StepOutput, Text, Verb};
+use crate::domain::{Act, ActId, How, Judgement, Question, Request, RunEvent, RunVerb, Signal, Snapshot, StepOutput, Text, Verb};
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 36), (200, 50)];
 
@@ -99,6 +99,23 @@ fn a_run_as_it_goes() {
     pictures("run-failed", failed, "3r");
     pictures("run-effect", ended, "3rK");
     pictures("run-prompt", || with_run(fixture::burning(), ticked()), "3r\n\n");
+}
+
+/// A run whose steps are all taken is what `r` opens for as long as its effect is watched, at the step that is to change something.
+#[test]
+fn a_run_that_is_over_is_shown_until_its_effect_is_known() {
+    let skipped = |step: &str| RunEvent::Skipped { step: step.into(), reason: "they know".into() };
+    let last = || vec![(60, ends("shift", How::Ok, 0)), (50, skipped("scale")), (40, skipped("tell"))];
+    let over = || [ticked(), vec![(72, starts("shift"))], last()].concat();
+    pictures("run-watched", || with_run(fixture::burning(), over()), "3r");
+    let mut watched = ui(with_run(fixture::burning(), over()), (120, 36));
+    assert!(text(&mut watched).contains("r watch the effect"), "{}", text(&mut watched));
+    let signal = Signal::Burn { slo: "checkout/availability".into() };
+    let judgement = Judgement::NoEffect { signal, before: Some(82.2), after: 82.0, secs: 300 };
+    let judged = [over(), vec![(10, RunEvent::Judged { key: ActId::new("shift"), judgement })]].concat();
+    let mut told = ui(with_run(fixture::burning(), judged), (120, 36));
+    keys(&mut told, "3r");
+    assert!(text(&mut told).contains("enter begin a run"), "{}", text(&mut told));
 }
 
 #[test]

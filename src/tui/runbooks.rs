@@ -150,11 +150,12 @@ impl Open {
     fn incident_id(&self) -> Option<&IncidentId> {
         self.incident.as_ref().map(|i| &i.id)
     }
-    /// The run that goes on: of this runbook for this incident; where it was opened for none, of this runbook.
+    /// The run that goes on, or whose effect is still watched: of this runbook for this incident; where it was opened for none, of this
+    /// runbook.
     pub fn run<'a>(&self, ui: &'a Ui) -> Option<&'a Arc<Run>> {
         let of = |run: &&Arc<Run>| run.runbook == self.id && (self.incident.is_none() || run.incident.as_ref() == self.incident_id());
         let newest = ui.snapshot.runs.values().rev().find(of)?;
-        (!newest.state().is_over() || self.pinned == Some(newest.id)).then_some(newest)
+        (!newest.state().is_over() || newest.watched().is_some() || self.pinned == Some(newest.id)).then_some(newest)
     }
     /// The step that is looked at.
     pub fn step_name(&self, ui: &Ui) -> Option<StepName> {
@@ -164,9 +165,10 @@ impl Open {
         let run = self.run(ui);
         let at_work = run.and_then(|r| r.at_work()).map(|(step, _)| step.plan.name.clone());
         let next = || run.and_then(|r| r.next()).map(|s| s.plan.name.clone());
+        let watched = || run.and_then(|r| r.watched()).map(|s| s.plan.name.clone());
         let last = || run.and_then(|r| r.way().last()).map(|s| s.plan.name.clone());
         let first = || self.book(ui)?.way().next().map(|s| s.name.clone());
-        at_work.or_else(next).or_else(last).or_else(first)
+        at_work.or_else(next).or_else(watched).or_else(last).or_else(first)
     }
     /// Names of all steps, those that undo others last.
     pub fn order(&self, ui: &Ui) -> Vec<StepName> {
@@ -200,7 +202,8 @@ pub fn open_matching(ui: &mut Ui, now: DateTime<Utc>) {
     let Some(first) = matching.first().cloned() else {
         return ui.say(format!("no runbook matches {}: 6 lists all", incident.title), now);
     };
-    let going_on = matching.iter().find(|id| ui.snapshot.open_run(id, Some(&incident.id)).is_some()).cloned();
+    let going_on = matching.iter().find(|id| ui.snapshot.open_run(id, Some(&incident.id)).is_some());
+    let going_on = going_on.or_else(|| matching.iter().find(|id| ui.snapshot.watched_run(id, &incident.id).is_some())).cloned();
     let mut open = Open::new(going_on.unwrap_or(first), Some(incident), ui);
     open.others = matching;
     show(ui, open);

@@ -212,9 +212,18 @@ fn held(canvas: &mut Canvas<'_>, at: (u16, u16), width: u16, answers: &Answers, 
 /// there.
 fn next_words(answers: &Answers, view: View<'_>) -> (Option<Action>, String) {
     let here = view.ui.actionable();
-    let matching = answers.incident.as_ref().and_then(|i| view.ui.matching(i).first().map(|(book, _)| book.title.to_string()));
+    let matching = answers.incident.as_ref().and_then(|i| {
+        let books = view.ui.matching(i);
+        let watched = books.iter().any(|(book, _)| view.snapshot.watched_run(&book.id, &i.id).is_some());
+        if watched { Some("watch the effect".to_owned()) } else { books.first().map(|(book, _)| book.title.to_string()) }
+    });
     if let Some(open) = view.ui.open_book().filter(|_| view.ui.acting_is_off().is_none()) {
-        return if super::prompt::goes_on(view.ui, open) { (Some(Action::Open), "next step".to_owned()) } else { (None, String::new()) };
+        let over = open.run(view.ui).is_some_and(|run| run.state().is_over());
+        return if !over && super::prompt::goes_on(view.ui, open) {
+            (Some(Action::Open), "next step".to_owned())
+        } else {
+            (None, String::new())
+        };
     }
     match &answers.incident {
         Some(worst) if matching.is_some() && here.as_ref().is_some_and(|i| i.id == worst.id) => {

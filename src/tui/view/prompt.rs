@@ -83,7 +83,7 @@ fn run_sentence(wish: &RunWish, view: View<'_>) -> String {
         let more = lines.len().saturating_sub(1);
         let more = if more > 0 { format!(" and {more} more lines") } else { String::new() };
         let cost = step.cost.as_ref().map_or_else(String::new, |c| format!(", costs {}", brief(c.as_str(), 40)));
-        format!("`{}`{more}{cost}, ended after {}", brief(first, 160), super::dry::span(step.timeout))
+        format!("`{}`{more}{cost}, at most {}", brief(first, 160), super::dry::span(step.timeout))
     };
     let chosen: Vec<_> = wish.inputs.iter().map(|(name, value)| format!("{name} = {}", brief(value.text().as_str(), 40))).collect();
     let chosen = if chosen.is_empty() { String::new() } else { format!(" with {}", chosen.join(", ")) };

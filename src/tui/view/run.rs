@@ -132,7 +132,10 @@ impl Page<'_> {
             return ("", Role::Emphasis, format!("step `{}` runs for {span}{limit}; it goes on if you leave", step.plan.name));
         }
         match (run.state(), run.next()) {
-            (RunState::Finished, _) => ("", Role::Ok, "every step was taken; this run is over".to_owned()),
+            (RunState::Finished, _) if run.watched().is_some() => {
+                ("", Role::Ok, "every step was taken; its effect is watched, and goes to the journal".to_owned())
+            }
+            (RunState::Finished, _) => ("", Role::Ok, "every step was taken; enter begins another run".to_owned()),
             (RunState::Aborted, _) => {
                 let why = run.aborted.as_ref().map_or_else(String::new, |(by, _, why)| format!(" by {by:#}: {why}"));
                 ("", Role::Muted, format!("this run was ended{why}; enter begins another"))

@@ -65,16 +65,16 @@ impl Columns {
                 result: (last + 18, width.saturating_sub(last + 19)),
             };
         }
-        let title = (width / 4).min(40);
-        let service = 3 + title + 2;
-        let steps = service + 14;
-        let last = steps + 18;
+        let title = (width / 3).min(48);
+        let service = 3 + title + 1;
+        let steps = service + 13;
+        let last = steps + 16;
         Self {
             title: (3, title),
             service: Some((service, 12)),
-            steps: Some((steps, 16)),
-            last: (last, 18),
-            result: (last + 20, width.saturating_sub(last + 21)),
+            steps: Some((steps, 15)),
+            last: (last, 17),
+            result: (last + 18, width.saturating_sub(last + 19)),
         }
     }
 }
