@@ -17,7 +17,8 @@ pub fn pane(canvas: &mut Canvas<'_>, view: View<'_>, focused: bool) {
         return nothing(canvas, 1, view);
     }
     let w = canvas.width();
-    let (state, age) = (w.saturating_sub(20), w.saturating_sub(29));
+    let state = w.saturating_sub((w / 4).clamp(12, 20));
+    let age = state.saturating_sub(9);
     for (y, (at, incident)) in (1..canvas.height()).zip(visible(view)) {
         mark(canvas, y, incident, view);
         let end = since(canvas, (age, y), 7, incident, view);
