@@ -12,8 +12,9 @@ use std::{
 
 use burnwatch::{
     domain::{
-        AckPolicy, Actor, Answer, Chronicle, Effect, Entry, Event, Labels, Lane, Link, Log, Moment, Origin, Outcome, PagedIncident, Part,
-        Person, Plan, Reading, Severity, Snapshot, SourcePlan, Target, Text, Untrusted, Want, What,
+        AckPolicy, Actor, Alerts, Answer, Chronicle, Effect, Entry, Event, FiringAlert, GroupBy, GroupRule, Labels, Lane, Link, Log,
+        Matchers, Moment, Origin, Outcome, PagedIncident, Part, Person, Plan, Reading, Severity, Snapshot, SourcePlan, Target, Text,
+        Untrusted, Want, What,
     },
     engine::fold,
     store::Store,
@@ -95,6 +96,33 @@ fn snapshot(text: &str) -> Snapshot {
     fold(&said, &plan(), Event::Chronicle("pd:Q1".into(), Box::new(chronicle)), at(0))
 }
 
+/// A group in which `text` stands wherever somebody else can write: two alerts of one Alertmanager and a silence, held together by a
+/// rule of the name of `text`, and what PagerDuty made of them.
+fn group(text: &str) -> Snapshot {
+    let clean = || Text::clean(text);
+    let rule = GroupRule { name: clean(), matchers: Matchers::new(&[]).unwrap(), by: GroupBy::Labels(vec!["team".to_owned()]) };
+    let mut plan = plan();
+    let am = SourcePlan { name: "am".into(), kind: "alertmanager", ..plan.sources[0].clone() };
+    plan.sources.push(am);
+    plan.groups = vec![rule];
+    let alert = |n: usize| FiringAlert {
+        fingerprint: Text::from(format!("f{n}")),
+        labels: [("alertname", text), ("service", text), ("team", text), ("pod", &format!("{n}{text}"))].into_iter().collect(),
+        annotations: [("summary", text), (text, text)].into_iter().collect(),
+        starts_at: at(-600),
+        generator: Link::web(text, &format!("https://acme.example/{text}")),
+        silenced_by: Vec::new(),
+        inhibited_by: Vec::new(),
+    };
+    let alerts = Alerts { alerts: vec![alert(1), alert(2)], silences: Vec::new(), heartbeat: None };
+    let part = Part { want: Want::Alerts, as_of: at(0), outcome: Ok(Answer::Alerts(alerts)), partial: None };
+    let reading = Reading { source: "am".into(), lane: Lane::Short, at: at(0), took_us: 1, skew_secs: None, parts: vec![part] };
+    let read = fold(&Snapshot::empty(&plan, at(0)), &plan, Event::Read(Arc::new(reading)), at(0));
+    assert!(matches!(read.incidents.as_slice(), [one] if one.members.len() == 2), "{text:?}: {:?}", read.incidents);
+    let note = Entry { subject: read.incidents[0].id.clone(), ..entry(text, 1) };
+    fold(&read, &plan, Event::Journal(vec![note]), at(0))
+}
+
 /// A note with these words by a person of this name.
 fn entry(text: &str, id: u64) -> Entry {
     let effect = Effect::Note { target: Target::Journal, note: Text::clean(text) };
@@ -143,8 +171,8 @@ fn without_own_sequences(bytes: &[u8]) -> String {
 }
 
 /// Where on a terminal of this size the marks of every incident stand, on the overview, in the list, in the room, at a prompt.
-fn straight_marks(text: &str, (w, h): (u16, u16)) -> Vec<(usize, u16, &'static str)> {
-    let mut screen = Offscreen::new(settings(), Arc::new(snapshot(text)), (w, h), at(0));
+fn straight_marks(told: Snapshot, text: &str, (w, h): (u16, u16)) -> Vec<(usize, u16, &'static str)> {
+    let mut screen = Offscreen::new(settings(), Arc::new(told), (w, h), at(0));
     let mut terminal = vt100::Parser::new(h, w, 0);
     let mut marks = Vec::new();
     for (step, keys) in ["", "3", "\r", "X", "\x1b[27uGG"].iter().enumerate() {
@@ -173,12 +201,27 @@ fn screens_stay_harmless_and_straight() {
     let all = strings();
     assert!(all.len() >= 200, "{}", all.len());
     for size in [(80, 24), (120, 36), (200, 50)] {
-        let straight = straight_marks("checkout", size);
+        let straight = straight_marks(snapshot("checkout"), "checkout", size);
         assert!(straight.iter().any(|(step, _, word)| *step == 2 && *word == "unacked") && straight.len() > 8, "{straight:?}");
         // The widest screen has five times the cells of the smallest, and nothing of its own to cut: every third will do.
         for text in all.iter().step_by(if size.0 == 200 { 3 } else { 1 }) {
-            let marks = straight_marks(text, size);
+            let marks = straight_marks(snapshot(text), text, size);
             let lost: Vec<_> = straight.iter().filter(|m| (1..=2).contains(&m.0) && !marks.contains(m)).collect();
+            assert!(lost.is_empty(), "{text:?} at {size:?}: {lost:?} in {marks:?}");
+        }
+    }
+}
+
+/// The same of a group: its row, the list of its parts in its room, the prompt that would act on all of them.
+#[test]
+fn groups_stay_harmless_and_straight() {
+    for size in [(80, 24), (120, 36)] {
+        let straight = straight_marks(group("checkout"), "checkout", size);
+        assert!(straight.iter().any(|(step, _, word)| *step == 1 && *word == "unacked"), "{straight:?}");
+        for text in strings() {
+            let told = group(&text);
+            let marks = straight_marks(told, &text, size);
+            let lost: Vec<_> = straight.iter().filter(|m| m.0 == 1 && !marks.contains(m)).collect();
             assert!(lost.is_empty(), "{text:?} at {size:?}: {lost:?} in {marks:?}");
         }
     }
