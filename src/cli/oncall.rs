@@ -91,10 +91,11 @@ fn span(look: &OncallLook, zone: Tz, now: DateTime<Utc>) -> Result<Interval, Str
 /// A time as it is written on a command line.
 pub(super) fn moment(text: &str, zone: Tz, now: DateTime<Utc>) -> Result<DateTime<Utc>, String> {
     let text = text.trim();
+    let present = (text == "now").then_some(now);
     let later = || text.strip_prefix('+')?.parse::<Window>().ok().map(|span| now + span.delta());
     let today = || read_time(text).map(|time| instant(zone, NaiveDateTime::new(wall(zone, now).date(), time)));
-    let told = "write \"2026-12-24 18:00\", \"18:00\" for today, \"+3h\", or with an offset \"2026-12-24T18:00:00+01:00\"";
-    later().or_else(today).or_else(|| read_moment(text, zone)).ok_or_else(|| format!("`{text}` is not a time; {told}"))
+    let told = "write \"2026-12-24 18:00\", \"18:00\" for today, \"+3h\", \"now\", or with an offset \"2026-12-24T18:00:00+01:00\"";
+    present.or_else(later).or_else(today).or_else(|| read_moment(text, zone)).ok_or_else(|| format!("`{text}` is not a time; {told}"))
 }
 
 /// A time in `zone` with its offset: `Thu 2026-12-24 18:00 +01:00`.

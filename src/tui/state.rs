@@ -687,10 +687,16 @@ impl Ui {
         order
     }
 
+    /// The pane of the overview that has the keys: where there are no SLOs but incidents, those.
+    pub fn focused(&self) -> Pane {
+        let only_incidents = self.snapshot.slos.is_empty() && !self.snapshot.incidents.is_empty();
+        if only_incidents && self.pane == Pane::Slos { Pane::Incidents } else { self.pane }
+    }
+
     /// Whether the keys go to the incidents rather than the SLOs.
     pub fn on_incidents(&self) -> bool {
         match self.screen {
-            Screen::Overview => self.pane == Pane::Incidents,
+            Screen::Overview => self.focused() == Pane::Incidents,
             screen => screen == Screen::Incidents,
         }
     }
@@ -698,7 +704,7 @@ impl Ui {
     /// Whether the keys go to the queues.
     pub fn on_queues(&self) -> bool {
         match self.screen {
-            Screen::Overview => self.pane == Pane::Queues,
+            Screen::Overview => self.focused() == Pane::Queues,
             screen => screen == Screen::Queues,
         }
     }

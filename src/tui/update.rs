@@ -109,7 +109,7 @@ fn normal(ui: &mut Ui, action: &Action, now: DateTime<Utc>) -> Vec<Request> {
         Action::Open => open(ui),
         Action::Back => back(ui),
         Action::NextPane if ui.screen == Screen::Overview => {
-            ui.pane = match ui.pane {
+            ui.pane = match ui.focused() {
                 Pane::Slos => Pane::Incidents,
                 Pane::Incidents if ui.shows_queues() => Pane::Queues,
                 Pane::Incidents | Pane::Queues => Pane::Slos,

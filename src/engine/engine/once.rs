@@ -11,13 +11,15 @@ use super::{
     remembered, ttl,
 };
 use crate::{
-    domain::{Act, Event, IncidentId, LeaseView, Outcome, Plan, Snapshot, Text, What},
+    domain::{Act, Event, IncidentId, Lane, LeaseView, Outcome, Snapshot, SourcePlan, Text, What},
     engine::{
         latencies,
         ledger::Ledger,
         perform::{self, Acting, Chore},
         poller::{LONGEST_PAUSE, is_raw, poll_once, random_bits},
+        schedule::{Answered, Interest, schedule},
     },
+    sources::Source,
     store::{Lease, Store},
 };
 
@@ -37,7 +39,7 @@ pub async fn once(setup: &Setup) -> Snapshot {
         let now = setup.clock.now();
         match store.try_lease(&setup.holder, now, ttl(&setup.plan)) {
             Ok(Lease::Ours { epoch }) => return poll_all(setup, snapshot, Some((store, epoch))).await,
-            Ok(Lease::Theirs { .. }) if !asked_lately(&snapshot, &setup.plan, now) && Instant::now() < patience => {
+            Ok(Lease::Theirs { .. }) if !asked_lately(setup, &snapshot, now) && Instant::now() < patience => {
                 tokio::time::sleep(LOOK_AGAIN).await;
             }
             Ok(Lease::Theirs { name, .. }) => {
@@ -52,10 +54,18 @@ pub async fn once(setup: &Setup) -> Snapshot {
     }
 }
 
-/// Whether every source was asked as lately as one is that somebody polls; a failing one is asked more seldom.
-fn asked_lately(snapshot: &Snapshot, plan: &Plan, now: DateTime<Utc>) -> bool {
+/// Whether every source of which there is anything to be asked was asked as lately as one is that somebody polls; a failing one is asked
+/// more seldom.
+fn asked_lately(setup: &Setup, snapshot: &Snapshot, now: DateTime<Utc>) -> bool {
+    let asks = |row: &SourcePlan, source: &Arc<dyn Source>, lane| {
+        let ask = schedule(&setup.plan, row, source.gives(), lane, &Answered::default(), &Interest::default(), now);
+        *source.name() == row.name && !ask.wants.is_empty()
+    };
     snapshot.sources.iter().all(|row| {
-        let Some(source) = plan.source(&row.name) else { return true };
+        let Some(source) = setup.plan.source(&row.name) else { return true };
+        if !setup.sources.iter().any(|s| asks(source, s, Lane::Short) || asks(source, s, Lane::Long)) {
+            return true;
+        }
         let pause = if row.fault.is_some() { LONGEST_PAUSE + source.timeout } else { Duration::ZERO };
         let limit = source.stale_after().max(pause);
         row.last_poll.is_some_and(|at| (now - at).to_std().unwrap_or_default() <= limit)

@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::*;
 use crate::{
-    domain::{Effect, LeaseView, Target},
+    domain::{Ask, Effect, LeaseView, Target},
     engine::fixture,
 };
 
@@ -107,4 +107,36 @@ fn who_polled_alone_stops_when_there_is_a_holder() {
     let _ = two.polls.send_replace(true);
     two.lease();
     assert!(!*two.polls.borrow());
+}
+
+/// A source of metrics of which nothing is asked, as of a config without SLOs.
+#[derive(Debug)]
+struct Unasked;
+
+#[async_trait::async_trait]
+impl Source for Unasked {
+    fn name(&self) -> &SourceName {
+        static NAME: std::sync::LazyLock<SourceName> = std::sync::LazyLock::new(|| "prom".into());
+        &NAME
+    }
+    fn gives(&self) -> Gives {
+        Gives::Metrics
+    }
+    async fn poll(&self, _: &Ask, _: Lane, _: &(dyn Fn() -> DateTime<Utc> + Send + Sync)) -> Reading {
+        panic!("there is nothing to ask")
+    }
+}
+
+/// Beside a cockpit every command waited two intervals for the first answer of a source that is never asked anything.
+#[tokio::test(start_paused = true)]
+async fn a_command_waits_for_no_answer_to_what_nobody_asks() {
+    let rig = Rig::new();
+    let mut one = rig.cockpit("one");
+    one.lease();
+    let plan = fixture::plan(vec![fixture::source("prom", "prometheus", 15)], Vec::new());
+    let setup = Setup { plan: Arc::new(plan), sources: vec![Arc::new(Unasked)], ..(*rig.cockpit("two").setup).clone() };
+    let began = Instant::now();
+    let snapshot = once(&setup).await;
+    assert_eq!(snapshot.store.lease, LeaseView::Theirs("one".into()));
+    assert_eq!(began.elapsed(), Duration::ZERO);
 }

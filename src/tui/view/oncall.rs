@@ -43,7 +43,7 @@ pub fn draw(canvas: &mut Canvas<'_>, view: View<'_>) {
                 y,
                 canvas.width().saturating_sub(end + 3),
                 Role::Muted,
-                format_args!("and {more} more: burnwatch oncall"),
+                format_args!("and {more} other: burnwatch oncall"),
             );
         }
         y += 1;
@@ -167,9 +167,13 @@ fn all_lanes(canvas: &mut Canvas<'_>, y: u16, room: u16, calendar: &Calendar, vi
     y
 }
 
-/// What is wrong in the time that is drawn: nobody, or two.
+/// What is wrong in the time that is drawn: nobody, or two. What comes again is one line, with how often.
 fn wrong(view: View<'_>, span: Interval) -> Vec<(&'static str, Role, String)> {
-    let mut all = Vec::new();
+    let mut all: Vec<(&'static str, Role, String, Interval, usize)> = Vec::new();
+    let mut tell = |mark, role, words: String, during: Interval| match all.iter_mut().find(|(.., told, _, _)| *told == words) {
+        Some((.., more)) => *more += 1,
+        None => all.push((mark, role, words, during, 0)),
+    };
     let shown = |during: Interval| {
         let length = super::Age::secs((during.to - during.from).as_seconds_f64());
         let zone = view.ui.settings.time_zone;
@@ -180,22 +184,28 @@ fn wrong(view: View<'_>, span: Interval) -> Vec<(&'static str, Role, String)> {
     for rota in &view.snapshot.rotas {
         for gap in rota.gaps.iter().filter(|g| g.from.is_none_or(|from| from < span.to)) {
             let during = Interval { from: gap.from.unwrap_or(view.now), to: gap.to.unwrap_or(span.to) };
-            all.push((during.from, "!", Role::Critical, format!("{}: nobody {}", rota.name, shown(during))));
+            tell("!", Role::Critical, format!("{}: nobody", rota.name), during);
         }
         for double in rota.double.iter().filter(|d| d.during.from < span.to) {
             let what = match &double.what {
                 Doubled::People(seat, one, other) => format!("{one} and {other} are both {seat}"),
                 Doubled::Seats(who, one, other) => format!("{who} is both {one} and {other}"),
             };
-            all.push((double.during.from, "×", Role::Warning, format!("{}: {what} {}", rota.name, shown(double.during))));
+            tell("×", Role::Warning, format!("{}: {what}", rota.name), double.during);
         }
         if rota.seats.iter().any(|s| s.now == Held::Unknown) {
             let source = rota.sources().first().map_or("its source", |s| s.as_str());
-            all.push((view.now, "?", Role::Unknown, format!("{}: {source} has not told who is on call", rota.name)));
+            let now = Interval { from: view.now, to: view.now };
+            tell("?", Role::Unknown, format!("{}: {source} has not told who is on call", rota.name), now);
         }
     }
-    all.sort_by_key(|(at, mark, ..)| (*mark != "!", *at));
-    all.into_iter().map(|(_, mark, role, words)| (mark, role, words)).collect()
+    all.sort_by_key(|(mark, .., during, _)| (*mark != "!", during.from));
+    let sentence = |words: String, during: Interval, more: usize| match (during.to > during.from, more) {
+        (false, _) => words,
+        (true, 0) => format!("{words} {}", shown(during)),
+        (true, more) => format!("{words} {}, and {more} more", shown(during)),
+    };
+    all.into_iter().map(|(mark, role, words, during, more)| (mark, role, sentence(words, during, more))).collect()
 }
 
 /// Columns of the account: head, first column, width.

@@ -12,13 +12,13 @@ use ratatui::layout::Rect;
 /// Draw the body of the overview.
 pub fn draw(canvas: &mut Canvas<'_>, body: Rect, view: View<'_>) {
     let panes = layout::overview(body, layout::Counts::of(view.snapshot));
-    slos::draw(&mut canvas.piece(panes.slos), view, view.ui.pane == Pane::Slos);
-    incidents::pane(&mut canvas.piece(panes.incidents), view, view.ui.pane == Pane::Incidents);
+    slos::draw(&mut canvas.piece(panes.slos), view, view.ui.focused() == Pane::Slos);
+    incidents::pane(&mut canvas.piece(panes.incidents), view, view.ui.focused() == Pane::Incidents);
     if let Some(area) = panes.on_call {
         duty::pane(&mut canvas.piece(area), view);
     }
     if let Some(area) = panes.queues {
-        queues::pane(&mut canvas.piece(area), view, view.ui.pane == Pane::Queues);
+        queues::pane(&mut canvas.piece(area), view, view.ui.focused() == Pane::Queues);
     }
     if let Some(area) = panes.latest {
         latest(&mut canvas.piece(area), view);
