@@ -77,8 +77,8 @@ pub use response::{LOOKS_BACK, Mean, Response, SERVICE_LABELS, response, service
 pub use rota::{Book, Handoff, HandoffNote, Held, MadeOverride, Place, ROTATION_PREFIX, Rota, RotationLog, SeatRow, rotation_subject};
 pub use rotation::{BadRotation, Layer, Override, Rotation};
 pub use run::{
-    Attempt, Begun, End, Facts, How, Judgement, Left, Outline, OutputMark, Process, RUN_PREFIX, Run, RunEvent, RunId, RunRefusal, RunState,
-    RunStep, Settled, Started, StepOutput, StepState, legible,
+    Attempt, BadVariable, Begun, End, Facts, GIVEN_LATER, How, Judgement, Left, Outline, OutputMark, Process, RUN_KEY, RUN_PREFIX, Run,
+    RunEvent, RunId, RunRefusal, RunState, RunStep, Settled, Started, StepOutput, StepState, Variables, legible, variables,
 };
 pub use runbook::{
     Check, Command, Comparison, EffectWish, Expectation, Hangup, Hash, HttpCall, Input, LastRun, Library, Observed, Reason, Runbook, Shell,

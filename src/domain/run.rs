@@ -9,14 +9,16 @@
 mod event;
 mod output;
 mod step;
+mod variables;
 
 use chrono::{DateTime, Utc};
 
-use super::{ActId, Actor, Entry, Hash, IncidentId, RunbookId, StepName, Text, What};
+use super::{ActId, Actor, Entry, Hash, Incident, IncidentId, Runbook, RunbookId, StepName, Text, What};
 
 pub use event::{Begun, End, Facts, How, Judgement, Left, Outline, OutputMark, Process, RunEvent, Started};
 pub use output::{StepOutput, legible};
 pub use step::{Attempt, RunStep, Settled, StepState};
+pub use variables::{BadVariable, GIVEN_LATER, RUN_KEY, Variables, variables};
 
 /// What the subjects of runs begin with in the journal.
 pub const RUN_PREFIX: &str = "run:";
@@ -200,23 +202,37 @@ impl Run {
     /// The run as it begins; `None` if the entry does not begin one.
     pub fn begin(entry: &Entry) -> Option<Self> {
         let (Some(id), What::Run { event: RunEvent::Begun(begun) }) = (RunId::of_subject(&entry.subject), &entry.what) else { return None };
-        Some(Self {
+        let begun = Begun::clone(begun);
+        Some(Self { version: entry.version, ..Self::new(id, begun, entry.service.clone(), entry.who.clone(), entry.at) })
+    }
+
+    /// The run of `book` for `incident` as it would begin: number 0, begun by nobody. For a look at what its steps would be told.
+    pub fn imagined(book: &Runbook, incident: Option<&Incident>) -> Self {
+        let nobody = Actor { name: Text::default(), verified: false };
+        let service = incident.and_then(|i| i.service.clone());
+        Self::new(RunId(0), Begun::of(book, incident), service, nobody, DateTime::UNIX_EPOCH)
+    }
+
+    fn new(id: RunId, begun: Begun, service: Option<Text>, by: Actor, at: DateTime<Utc>) -> Self {
+        let Begun { runbook, title, hash, incident, incident_title, facts, drill, steps } = begun;
+        let steps = steps.into_iter().map(RunStep::new).collect();
+        Self {
             id,
-            version: entry.version,
-            runbook: begun.runbook.clone(),
-            title: begun.title.clone(),
-            hash: begun.hash.clone(),
-            incident: begun.incident.clone(),
-            incident_title: begun.incident_title.clone(),
-            facts: begun.facts.clone(),
-            service: entry.service.clone(),
-            by: entry.who.clone(),
-            at: entry.at,
-            drill: begun.drill.clone(),
-            steps: begun.steps.iter().cloned().map(RunStep::new).collect(),
+            version: 0,
+            runbook,
+            title,
+            hash,
+            incident,
+            incident_title,
+            facts,
+            service,
+            by,
+            at,
+            drill,
+            steps,
             aborted: None,
-            latest: entry.at,
-        })
+            latest: at,
+        }
     }
 
     /// The run that these entries of one thread tell, in journal order; `None` if they begin none.

@@ -26,6 +26,6 @@ pub use fold::fold;
 pub use ledger::{Growth, Ledger, counted, past};
 pub use perform::{Acting, Chore, Missing, Refusal, RotationRefusal, RunTrouble, act_id, chores, look_after_runs};
 pub use poller::{Polled, Poller, backoff, poll_once, random_bits};
-pub use runner::{caution, run_step, variables};
+pub use runner::{caution, run_step};
 pub use schedule::{Answered, Interest, schedule};
 pub use tally::Tally;

@@ -8,7 +8,7 @@
 //! left, and writes down how it ended. A runner that dies leaves an attempt without an end, which others then call unknown.
 //!
 //! The command is one argument of the shell, the same bytes that were shown and hashed; what is known of the incident is in
-//! environment variables (`variables`), never in the command. There is nothing on standard input, and no descriptor is handed down.
+//! environment variables ([`crate::domain::variables`]), never in the command. There is nothing on standard input, and no descriptor is handed down.
 
 mod job;
 pub mod process;
@@ -17,7 +17,7 @@ mod variables;
 mod work;
 
 pub use job::{Job, Task, launch};
-pub use variables::{BadVariable, PASSED_ON, Variables, variables};
+pub use variables::PASSED_ON;
 pub use work::run_step;
 
 /// What to say before a step that would end when its user logs out; `None` if it would not.

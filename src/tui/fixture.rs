@@ -703,7 +703,7 @@ Say since when, and that it is over.
 pub fn with_run(mut snapshot: Snapshot, events: Vec<(i64, RunEvent)>) -> Snapshot {
     let book = library().books[1].clone();
     let incident = snapshot.incidents[0].clone();
-    let begun = Begun { incident: Some(incident.id.clone()), incident_title: Some(incident.title.clone()), ..Begun::of(&book) };
+    let begun = Begun::of(&book, Some(&incident));
     let events = std::iter::once((180, RunEvent::Begun(Box::new(begun)))).chain(events);
     let entries: Vec<Entry> = (1_u64..)
         .zip(events)

@@ -1,6 +1,6 @@
 //! Runbooks on the screen: what is drawn, and what the keys ask for.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use ratatui::{buffer::Buffer, layout::Rect};
 
@@ -13,7 +13,9 @@ use super::{
     update::update,
     view::draw,
 };
-use crate::domain::{Act, ActId, How, Judgement, Question, Request, RunEvent, RunVerb, Signal, Snapshot, StepOutput, Text, Verb};
+use crate::domain::{
+    Act, ActId, How, Judgement, Question, RUN_KEY, Request, RunEvent, RunVerb, Signal, Snapshot, StepOutput, Text, Verb, variables,
+};
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 36), (200, 50)];
 
@@ -91,6 +93,25 @@ fn the_library_and_a_runbook_that_is_read() {
     pictures("runbooks", ended, "6");
     pictures("runbook", fixture::burning, "3r");
     pictures("runbook-dry", fixture::burning, "3rjd");
+}
+
+/// What the dry run shows is what the runner is given, name by name.
+#[test]
+fn a_dry_run_shows_what_the_step_would_be_told() {
+    let snapshot = with_run(fixture::burning(), ticked());
+    let run = snapshot.runs.values().next().unwrap().clone();
+    let library = fixture::library();
+    let step = library.books[1].step(&"shift".into()).unwrap();
+    let told = variables(&run, step, &"dry".into(), &BTreeMap::new()).unwrap();
+    assert!(told.len() >= 12 && told.contains_key("BW_INCIDENT_JSON"), "{told:?}");
+    let mut ui = ui(snapshot, (200, 90));
+    keys(&mut ui, "3rd");
+    let shown = text(&mut ui);
+    for (name, value) in told.iter().filter(|(name, _)| *name != RUN_KEY) {
+        let line: String = format!("{name}={value}").chars().take(190).collect();
+        assert!(shown.contains(&line), "{line} in {shown}");
+    }
+    assert!(shown.contains("BW_RUN_KEY=(given as it starts)"), "{shown}");
 }
 
 #[test]
@@ -225,6 +246,8 @@ fn hostile_labels_and_every_size_are_drawn() {
             keys(&mut ui, typed);
         }
     }
+    // A run has the facts that it began with; one that is to begin gets those of now.
+    snapshot.runs.clear();
     let mut ui = ui(snapshot, (120, 50));
     keys(&mut ui, "3rd");
     let shown = text(&mut ui);

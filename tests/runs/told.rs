@@ -19,7 +19,8 @@ fn begin(home: &Home, book: &str, labels: &[(&str, &str)]) -> u64 {
     let labels: Labels = labels.iter().copied().collect();
     let facts =
         Facts { severity: Severity::P1, since: Some(Utc::now()), labels, annotations: Labels::default(), sources: vec!["am".into()] };
-    let begun = Begun { incident: Some("am:1".into()), incident_title: Some("it burns".into()), facts: Some(facts), ..Begun::of(&book) };
+    let begun =
+        Begun { incident: Some("am:1".into()), incident_title: Some("it burns".into()), facts: Some(facts), ..Begun::of(&book, None) };
     let number = home.newest() + 1;
     let entry = Entry {
         id: 0,

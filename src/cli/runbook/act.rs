@@ -90,7 +90,7 @@ pub fn run(common: &Common, words: &RunWords) -> Result<Code> {
         Err(why) => return shown::refused(Code::Usage, &why, words.json),
     };
     if words.dry_run {
-        return dry::run(&desk, &book, incident.as_deref(), words.step.as_deref(), &inputs, words.json);
+        return dry::show(&Run::imagined(&book, incident.as_deref()), &book, words.step.as_deref(), &inputs, words.json);
     }
     let id = match begin(&mut desk, &book, incident.as_deref())? {
         Ok(id) => id,

@@ -5,34 +5,18 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::act::{Desk, of_step};
+use super::act::of_step;
 use crate::{
     cli::run::{Code, json as json_text, print},
-    domain::{Begun, Check, Entry, Facts, Incident, Run, RunEvent, RunId, Runbook, Step, StepKind, Text, Untrusted, What, Window, legible},
-    engine,
+    domain::{GIVEN_LATER, Run, Runbook, Step, StepKind, Text, Untrusted, Window, variables},
 };
 
-/// What stands for what is given only when a step starts.
-const GIVEN_LATER: [&str; 2] = ["BW_RUN", "BW_RUN_KEY"];
-
-/// Show what would run: all steps on the way, or one. 1 if one of them would be refused.
-pub fn run(
-    desk: &Desk,
-    book: &Runbook,
-    incident: Option<&Incident>,
-    step: Option<&str>,
-    inputs: &BTreeMap<String, Untrusted>,
-    as_json: bool,
-) -> Result<Code> {
-    show(&imagined(desk, book, incident)?, book, step, inputs, as_json)
-}
-
-/// Show what would run in this run.
+/// Show what would run in this run: all steps on the way, or one. 1 if one of them would be refused.
 pub fn show(run: &Run, book: &Runbook, step: Option<&str>, inputs: &BTreeMap<String, Untrusted>, as_json: bool) -> Result<Code> {
     let steps = book.steps.iter().filter(|s| step.map_or(!book.is_undo(&s.name), |name| s.name.as_str() == name));
     let (mut text, mut shapes, mut refused) = (String::new(), Vec::new(), step.is_some_and(|n| book.step(&n.into()).is_none()));
     for step in steps {
-        let told = engine::variables(run, step, &"dry".into(), &of_step(inputs, step));
+        let told = variables(run, step, &"dry".into(), &of_step(inputs, step));
         refused |= told.is_err();
         let told = told.map_err(|e| e.to_string());
         if as_json { shapes.push(shape(book, step, &told)) } else { text += &lines(book, step, &told) }
@@ -44,41 +28,6 @@ pub fn show(run: &Run, book: &Runbook, step: Option<&str>, inputs: &BTreeMap<Str
         eprintln!("nothing was run");
     }
     Ok(if refused { Code::No } else { Code::Yes })
-}
-
-/// The run as it would begin.
-fn imagined(desk: &Desk, book: &Runbook, incident: Option<&Incident>) -> Result<Run> {
-    let begun = Begun {
-        incident: incident.map(|i| i.id.clone()),
-        incident_title: incident.map(|i| i.title.clone()),
-        facts: incident.map(Facts::of),
-        ..Begun::of(book)
-    };
-    let entry = Entry {
-        id: 0,
-        at: desk.setup.clock.now(),
-        act: "dry".into(),
-        subject: RunId(0).subject(),
-        title: book.title.clone(),
-        service: incident.and_then(|i| i.service.clone()),
-        version: 1,
-        who: desk.setup.me.clone(),
-        what: What::Run { event: RunEvent::Begun(Box::new(begun)) },
-    };
-    Run::begin(&entry).ok_or_else(|| anyhow::anyhow!("`{}` cannot be begun", book.id))
-}
-
-/// What a step does, line by line.
-fn does(step: &Step) -> Vec<Text> {
-    match &step.kind {
-        StepKind::Manual => vec!["by hand".into()],
-        StepKind::Check { check: Check::Query { query, .. }, .. } => legible(query.raw().as_bytes()),
-        kind => match (kind.command(), kind.call()) {
-            (Some(command), _) => command.lines().collect(),
-            (None, Some(call)) => call.lines().collect(),
-            (None, None) => Vec::new(),
-        },
-    }
 }
 
 type Told = Result<BTreeMap<String, String>, String>;
@@ -98,7 +47,7 @@ fn lines(book: &Runbook, step: &Step, told: &Told) -> String {
             let _ = writeln!(out, "  {word}: {text}");
         }
     }
-    for line in does(step) {
+    for line in step.kind.does() {
         let _ = writeln!(out, "    {line}");
     }
     match told {

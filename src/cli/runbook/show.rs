@@ -13,7 +13,7 @@ use crate::{
         setup,
     },
     config::closest,
-    domain::{Check, Drilled, LabelMatcher, LastRun, Library, Runbook, RunbookId, Step, StepKind, StepName, Text, Window, last_rehearsed},
+    domain::{Drilled, LabelMatcher, LastRun, Library, Runbook, RunbookId, Step, StepName, Text, Window, last_rehearsed},
     engine,
 };
 
@@ -79,7 +79,7 @@ fn text(book: &Runbook) -> String {
         let undo = if book.is_undo(&step.name) { ", takes another back" } else { "" };
         line(&format!("{}. {}  [{}, {}{undo}]", n + 1, step.title, step.name, step.kind.word()));
         step.prose.iter().for_each(|prose| line(&format!("   {prose}")));
-        for what in what(step) {
+        for what in step.kind.does() {
             line(&format!("   $ {what}"));
         }
         for fact in facts(step) {
@@ -87,18 +87,6 @@ fn text(book: &Runbook) -> String {
         }
     }
     out
-}
-
-/// What a step would run or send, line by line.
-fn what(step: &Step) -> Vec<Text> {
-    match &step.kind {
-        StepKind::Check { check: Check::Query { query, .. }, .. } => query.raw().lines().map(Text::clean).collect(),
-        kind => match (kind.command(), kind.call()) {
-            (Some(command), _) => command.lines().collect(),
-            (_, Some(call)) => call.lines().collect(),
-            _ => Vec::new(),
-        },
-    }
 }
 
 /// What else there is to know of a step, one line each.
@@ -137,7 +125,7 @@ fn step(book: &Runbook, step: &Step) -> Value {
     let inputs = step.inputs.iter().map(|i| json!({"name": i.name, "variable": i.variable(), "choices": i.choices, "default": i.default}));
     json!({
         "name": step.name.as_str(), "title": step.title, "kind": step.kind.word(), "prose": step.prose, "line": step.line,
-        "what": what(step), "shell": step.kind.command().map(|c| c.shell.program()), "hash": step.hash(),
+        "what": step.kind.does(), "shell": step.kind.command().map(|c| c.shell.program()), "hash": step.hash(),
         "timeout_s": step.timeout.as_secs(), "expect": step.kind.expect().map(ToString::to_string), "cost": step.cost,
         "danger": step.danger, "undo": step.undo.as_ref().map(StepName::as_str), "undoes_only": book.is_undo(&step.name),
         "effect": step.effect.as_ref().map(ToString::to_string), "continue_on_error": step.continue_on_error,

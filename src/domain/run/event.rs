@@ -130,15 +130,15 @@ pub struct Begun {
 }
 
 impl Begun {
-    /// A run of `book`, for no incident.
-    pub fn of(book: &Runbook) -> Self {
+    /// A run of `book`, for this incident if there is one, and in no drill.
+    pub fn of(book: &Runbook, incident: Option<&Incident>) -> Self {
         Self {
             runbook: book.id.clone(),
             title: book.title.clone(),
             hash: book.hash.clone(),
-            incident: None,
-            incident_title: None,
-            facts: None,
+            incident: incident.map(|i| i.id.clone()),
+            incident_title: incident.map(|i| i.title.clone()),
+            facts: incident.map(Facts::of),
             drill: None,
             steps: book.steps.iter().map(|step| Outline::of(step, book.is_undo(&step.name))).collect(),
         }

@@ -6,7 +6,7 @@ use regex::Regex;
 use serde::{Deserialize, Serialize};
 
 use super::{Comparison, EffectWish, Hash};
-use crate::domain::{SourceName, StepName, Text, Untrusted};
+use crate::domain::{SourceName, StepName, Text, Untrusted, legible};
 
 /// One step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -104,6 +104,17 @@ impl StepKind {
         match self {
             Self::Http { call, .. } | Self::Check { check: Check::Http(call), .. } => Some(call),
             Self::Manual | Self::Check { .. } | Self::Run(_) => None,
+        }
+    }
+    /// What it would run, send or ask, line by line; nothing of a step that a person does.
+    pub fn does(&self) -> Vec<Text> {
+        match self {
+            Self::Check { check: Check::Query { query, .. }, .. } => legible(query.raw().as_bytes()),
+            kind => match (kind.command(), kind.call()) {
+                (Some(command), _) => command.lines().collect(),
+                (None, Some(call)) => call.lines().collect(),
+                (None, None) => Vec::new(),
+            },
         }
     }
     /// What is expected, if the file says.

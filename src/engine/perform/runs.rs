@@ -11,13 +11,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{Acting, Refusal, itself};
 use crate::{
     domain::{
-        Act, ActId, Attempt, Begun, Check, End, Entry, Expectation, Facts, Hangup, How, IncidentId, Observed, Process, RUN_PREFIX, Run,
-        RunEvent, RunId, RunVerb, Runbook, RunbookId, Snapshot, Started, Step, StepKind, StepName, Text, Untrusted, What, baseline,
+        Act, ActId, Attempt, BadVariable, Begun, Check, End, Entry, Expectation, Hangup, How, IncidentId, Observed, Process, RUN_PREFIX,
+        Run, RunEvent, RunId, RunVerb, Runbook, RunbookId, Snapshot, Started, Step, StepKind, StepName, Text, Untrusted, What, baseline,
+        variables,
     },
     engine::{
         Clock,
         runner::{
-            self, BadVariable, Job, Task, launch,
+            Job, Task, launch,
             process::{self, GRACE},
         },
     },
@@ -144,13 +145,7 @@ impl Acting {
     ) -> Result<Deed, Refusal> {
         let book = self.plan.runbooks.book(runbook).ok_or_else(|| RunTrouble::NoRunbook(runbook.clone()))?;
         let incident = incident.map(|id| snapshot.incident(id).ok_or_else(|| Refusal::NotOpen(id.clone()))).transpose()?;
-        let begun = Begun {
-            incident: incident.map(|i| i.id.clone()),
-            incident_title: incident.map(|i| i.title.clone()),
-            facts: incident.map(|i| Facts::of(i)),
-            drill: drill.cloned(),
-            ..Begun::of(book)
-        };
+        let begun = Begun { drill: drill.cloned(), ..Begun::of(book, incident.map(|i| &**i)) };
         if let Some(open) = snapshot.open_run(runbook, begun.incident.as_ref()) {
             return Err(RunTrouble::Open { run: open.id, by: open.by.clone() }.into());
         }
@@ -230,7 +225,7 @@ impl Acting {
     }
 
     fn work_of(&self, run: &Run, book: &Runbook, step: &Step, inputs: &BTreeMap<String, Untrusted>, id: &ActId) -> Result<Work, Refusal> {
-        let variables = runner::variables(run, step, id, inputs).map_err(RunTrouble::from)?;
+        let variables = variables(run, step, id, inputs).map_err(RunTrouble::from)?;
         let expect = step.kind.expect().cloned();
         let task = match &step.kind {
             // Refused by the run itself.

@@ -12,8 +12,8 @@ use chrono::{DateTime, Utc};
 use rustix::fs::{MemfdFlags, memfd_create};
 use serde::{Deserialize, Serialize};
 
-use super::{PASSED_ON, Variables, WORD, session};
-use crate::domain::{ActId, Actor, Entry, Expectation, HttpCall, Process, RunEvent, RunId, Text, What};
+use super::{PASSED_ON, WORD, session};
+use crate::domain::{ActId, Actor, Entry, Expectation, HttpCall, Process, RunEvent, RunId, Text, Variables, What};
 
 /// One attempt of a step, as a runner is given it.
 #[derive(Clone, Debug, Serialize, Deserialize)]

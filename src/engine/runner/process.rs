@@ -12,10 +12,7 @@ use std::{
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal, test_kill_process};
 
-use crate::domain::{ActId, Left, Process, Text};
-
-/// The variable that every process of a step has, with the key of its attempt: what finds those that its runner has lost.
-pub const KEY: &str = "BW_RUN_KEY";
+use crate::domain::{ActId, Left, Process, RUN_KEY, Text};
 
 /// How long what was asked to end may take before it is made to.
 pub const GRACE: Duration = Duration::from_secs(3);
@@ -123,7 +120,7 @@ pub fn descendants() -> Vec<Stat> {
 
 /// What an attempt has left whose runner is gone: processes with its key in their environment, and those of the runner's session.
 pub fn left_by(key: &ActId, runner: Option<&Process>) -> Vec<Stat> {
-    let mark = format!("{KEY}={key}");
+    let mark = format!("{RUN_KEY}={key}");
     let marked = |pid: u32| fs::read(format!("/proc/{pid}/environ")).is_ok_and(|all| all.split(|b| *b == 0).any(|v| v == mark.as_bytes()));
     let me = std::process::id();
     // While anything is left of a session its number is given to no other process, so only another session of that number can mislead.
@@ -211,7 +208,8 @@ mod tests {
     #[test]
     fn what_carries_a_key_is_found_and_ended() {
         let key = ActId::new(&format!("t{}", std::process::id()));
-        let mut child = Command::new("sh").args(["-c", "trap '' TERM; while :; do sleep 1; done"]).env(KEY, key.as_str()).spawn().unwrap();
+        let mut child =
+            Command::new("sh").args(["-c", "trap '' TERM; while :; do sleep 1; done"]).env(RUN_KEY, key.as_str()).spawn().unwrap();
         let end = Instant::now() + Duration::from_secs(10);
         while left_by(&key, None).is_empty() && Instant::now() < end {
             std::thread::sleep(PAUSE);

@@ -1,22 +1,15 @@
 //! The dry run: exactly what a step would run or send, to the last byte, and what it would be told.
 
+use std::collections::BTreeMap;
+
 use super::{
     super::{runbooks::Open, theme::Role},
     canvas::{cells, wrap},
 };
-use crate::domain::{Check, Hangup, Incident, Run, Runbook, Step, StepKind, Text, Window, variable_name};
+use crate::domain::{BadVariable, GIVEN_LATER, Hangup, RUN_KEY, Run, Runbook, Step, Text, Window, variables};
 
-/// What a step would run or send, line by line.
-pub fn what(step: &Step) -> Vec<Text> {
-    match &step.kind {
-        StepKind::Check { check: Check::Query { query, .. }, .. } => query.raw().lines().map(Text::clean).collect(),
-        kind => match (kind.command(), kind.call()) {
-            (Some(command), _) => command.lines().collect(),
-            (_, Some(call)) => call.lines().collect(),
-            _ => Vec::new(),
-        },
-    }
-}
+/// Lines that one variable gets at most.
+const MOST_LINES: usize = 4;
 
 /// A span of time as it is written.
 pub fn span(of: std::time::Duration) -> String {
@@ -39,9 +32,9 @@ pub fn facts(step: &Step) -> Vec<(Role, String)> {
 }
 
 /// The lines of a dry run.
-pub fn dry_lines(step: &Step, open: &Open, run: Option<&Run>, book: Option<&Runbook>, width: u16) -> Vec<(Role, String)> {
+pub fn dry_lines(step: &Step, open: &Open, run: Option<&Run>, book: &Runbook, width: u16) -> Vec<(Role, String)> {
     let mut lines = Vec::new();
-    let folder = book.and_then(|b| b.file.parent()).map_or_else(String::new, |f| Text::from(format!(" in {}", f.display())).to_string());
+    let folder = book.file.parent().map_or_else(String::new, |f| Text::from(format!(" in {}", f.display())).to_string());
     let shell = step.kind.command().map(|c| format!("{} -e -c is given exactly these bytes{folder}:", c.shell.program()));
     let shell = shell.or_else(|| step.kind.call().map(|_| "this is sent:".to_owned()));
     let head =
@@ -51,7 +44,7 @@ pub fn dry_lines(step: &Step, open: &Open, run: Option<&Run>, book: Option<&Runb
         lines.extend(step.prose.iter().flat_map(|l| wrap(l.as_str(), width)).map(|l| (Role::Text, l)));
     }
     // Not wrapped at spaces: every character stands where it stands.
-    for line in what(step) {
+    for line in step.kind.does() {
         lines.extend(pieces(line.as_str(), width.saturating_sub(2)).into_iter().map(|l| (Role::Emphasis, format!("  {l}"))));
     }
     if let Some(hash) = step.hash() {
@@ -66,14 +59,19 @@ pub fn dry_lines(step: &Step, open: &Open, run: Option<&Run>, book: Option<&Runb
     lines.extend(step.effect.as_ref().map(|e| (Role::Muted, format!("effect: {e}"))));
     lines.push((Role::Text, String::new()));
     lines.push((Role::Muted, "variables:".to_owned()));
-    for (name, value) in variables(step, open, run) {
-        let shown = pieces(&format!("{name}={value}"), width.saturating_sub(2));
-        let more = shown.len().saturating_sub(4);
-        lines.extend(shown.into_iter().take(4).map(|l| (Role::Text, format!("  {l}"))));
-        if more > 0 {
-            lines.push((Role::Muted, format!("  … {} characters in all", value.as_str().chars().count())));
-        }
+    match told(step, open, run, book) {
+        Err(why) => lines.push((Role::Critical, Text::from(format!("  would be refused: {why}")).to_string())),
+        Ok(all) => all.iter().for_each(|(name, value)| lines.extend(variable(name, value, width))),
     }
+    lines
+}
+
+/// A variable, in as many lines as there is room for.
+fn variable(name: &str, value: &str, width: u16) -> Vec<(Role, String)> {
+    let shown = pieces(&format!("{name}={}", Text::clean(value)), width.saturating_sub(2));
+    let cut = shown.len() > MOST_LINES;
+    let mut lines: Vec<_> = shown.into_iter().take(MOST_LINES).map(|l| (Role::Text, format!("  {l}"))).collect();
+    lines.extend(cut.then(|| (Role::Muted, format!("  … {} bytes in all", value.len()))));
     lines
 }
 
@@ -95,33 +93,18 @@ fn pieces(text: &str, width: u16) -> Vec<String> {
     out
 }
 
-/// The variables that a step would find, by name; the values as they may be shown.
-fn variables(step: &Step, open: &Open, run: Option<&Run>) -> Vec<(String, Text)> {
-    let mut all = Vec::new();
-    for input in &step.inputs {
-        let value = input.default.clone().unwrap_or_else(|| "(asked for)".to_owned());
-        all.push((input.variable(), Text::from(value)));
-    }
-    if let Some(incident) = &open.incident {
-        all.extend(of_incident(incident));
-    }
-    all.extend(run.map(|r| ("BW_RUN".to_owned(), Text::from(r.id.to_string()))));
-    all.extend([("BW_RUNBOOK".to_owned(), Text::from(open.id.as_str())), ("BW_STEP".to_owned(), Text::from(step.name.as_str()))]);
-    all
-}
-
-fn of_incident(incident: &Incident) -> Vec<(String, Text)> {
-    let plain = |name: &str, value: &str| (name.to_owned(), Text::from(value));
-    let all = vec![
-        plain("BW_INCIDENT_ID", incident.id.as_str()),
-        plain("BW_INCIDENT_TITLE", incident.title.as_str()),
-        plain("BW_INCIDENT_SEVERITY", incident.severity.word()),
-        plain("BW_INCIDENT_SERVICE", incident.service.as_ref().map_or("", Text::as_str)),
-        plain("BW_INCIDENT_JSON", "(all of it as JSON)"),
-    ];
-    let pairs = |prefix: &'static str, labels: &crate::domain::Labels| {
-        labels.0.iter().map(|(name, value)| (variable_name(prefix, name.raw()), value.text())).collect::<Vec<_>>()
-    };
-    // What steps use most comes first.
-    [pairs("BW_LABEL_", &incident.labels), pairs("BW_ANNOTATION_", &incident.annotations), all].concat()
+/// What a step would be told, as the runner would tell it: what it is most about comes first.
+fn told(step: &Step, open: &Open, run: Option<&Run>, book: &Runbook) -> Result<Vec<(String, String)>, BadVariable> {
+    let run = run.map_or_else(|| Run::imagined(book, open.incident.as_deref()), Run::clone);
+    let (known, asked): (Vec<_>, Vec<_>) = step.inputs.iter().cloned().partition(|input| input.default.is_some());
+    let step = Step { inputs: known, ..step.clone() };
+    let asked = asked.into_iter().map(|input| (input.variable(), "(asked for)".to_owned()));
+    let later = |name: &str| GIVEN_LATER.contains(&name) && (name == RUN_KEY || run.version == 0);
+    let told = variables(&run, &step, &"dry".into(), &BTreeMap::new())?.into_iter();
+    let told = told.map(|(name, value)| if later(&name) { (name, "(given as it starts)".to_owned()) } else { (name, value) });
+    let mut all: Vec<_> = asked.chain(told).collect();
+    let first = ["BW_INPUT_", "BW_LABEL_", "BW_ANNOTATION_", "BW_INCIDENT_"];
+    let place = |name: &str| first.iter().position(|prefix| name.starts_with(prefix) && !name.ends_with("_JSON"));
+    all.sort_by_key(|(name, _)| place(name).unwrap_or(first.len()));
+    Ok(all)
 }

@@ -78,7 +78,7 @@ fn run_sentence(wish: &RunWish, view: View<'_>) -> String {
     let book = view.ui.settings.runbooks.book(&wish.run.runbook);
     let step = |name: &StepName| book.and_then(|b| b.step(name));
     let what = |step: &Step| {
-        let lines = super::dry::what(step);
+        let lines = step.kind.does();
         let first = lines.iter().find(|l| !l.as_str().trim().is_empty()).map_or("", Text::as_str);
         let more = lines.len().saturating_sub(1);
         let more = if more > 0 { format!(" and {more} more lines") } else { String::new() };

@@ -22,7 +22,7 @@ use super::{
     },
     View,
     canvas::{Canvas, cells, wrap},
-    dry::{dry_lines, facts, span, what},
+    dry::{dry_lines, facts, span},
     runbooks, slos,
 };
 use crate::domain::{
@@ -276,7 +276,7 @@ impl Page<'_> {
             if !lines.is_empty() && area.height >= 10 {
                 lines.push((Role::Text, String::new()));
             }
-            let what = what(step);
+            let what = step.kind.does();
             let most = if of_run.is_some_and(|(_, s)| !s.attempts.is_empty()) { 3 } else { 12 };
             let more = what.len().saturating_sub(most);
             for (n, line) in what.iter().take(most).enumerate() {
@@ -420,10 +420,10 @@ impl Page<'_> {
     fn dry(&self, canvas: &mut Canvas<'_>) -> u16 {
         let Some(name) = self.open.step_name(self.view.ui) else { return 0 };
         let w = canvas.width();
-        let step = self.open.step(self.view.ui, &name);
+        let step = self.open.step(self.view.ui, &name).zip(self.book);
         let lines = step.map_or_else(
             || vec![(Role::Warning, "the file has changed since this run began, or is gone".to_owned())],
-            |step| dry_lines(step, self.open, self.run, self.book, w.saturating_sub(2)),
+            |(step, book)| dry_lines(step, self.open, self.run, book, w.saturating_sub(2)),
         );
         let rows = usize::from(canvas.height().saturating_sub(1));
         let top = usize::from(self.open.scroll).min(lines.len().saturating_sub(rows));
