@@ -22,7 +22,7 @@ pub fn pane(canvas: &mut Canvas<'_>, view: View<'_>, focused: bool) {
     for (y, (at, incident)) in (1..canvas.height()).zip(visible(view)) {
         mark(canvas, y, incident, view);
         let end = since(canvas, (age, y), 7, incident, view);
-        title(canvas, (6, y), end.saturating_sub(7), incident);
+        title(canvas, (6, y), end.saturating_sub(7), incident, incident.title.as_str());
         figure::holder(canvas, (state, y), w.saturating_sub(state + 1), incident, view);
         finish(canvas, y, at, incident, view, focused);
     }
@@ -40,7 +40,7 @@ pub fn screen(canvas: &mut Canvas<'_>, view: View<'_>) {
         mark(canvas, y, incident, view);
         let service = incident.service.as_ref().map_or("—", |s| s.as_str());
         canvas.text(columns.service.0, y, columns.service.1, Role::Emphasis, service);
-        title(canvas, (columns.title.0, y), columns.title.1, incident);
+        title(canvas, (columns.title.0, y), columns.title.1, incident, beside_service(incident));
         if columns.source.1 > 0 {
             canvas.text(columns.source.0, y, columns.source.1, Role::Muted, &sources(incident));
         }
@@ -111,10 +111,17 @@ fn mark(canvas: &mut Canvas<'_>, y: u16, incident: &Incident, view: View<'_>) {
     canvas.text(3, y, 2, role, incident.severity.word());
 }
 
+/// What it is called where its service stands beside it: without its name in front.
+fn beside_service(incident: &Incident) -> &str {
+    let title = incident.title.as_str();
+    let rest = incident.service.as_ref().and_then(|service| title.strip_prefix(service.as_str())?.strip_prefix(": "));
+    rest.unwrap_or(title)
+}
+
 /// What it is called and of how many alerts it is made; the count is never cut.
-fn title(canvas: &mut Canvas<'_>, (x, y): (u16, u16), width: u16, incident: &Incident) {
+fn title(canvas: &mut Canvas<'_>, (x, y): (u16, u16), width: u16, incident: &Incident, called: &str) {
     let alerts = several::alerts(incident);
-    let at = canvas.text(x, y, width.saturating_sub(cells(&alerts)), Role::Text, incident.title.as_str());
+    let at = canvas.text(x, y, width.saturating_sub(cells(&alerts)), Role::Text, called);
     canvas.text(at, y, cells(&alerts).min(width), Role::Muted, &alerts);
 }
 
