@@ -77,6 +77,38 @@ fn processes_named(word: &str) -> Vec<String> {
     words.filter(|words| words.contains(word)).collect()
 }
 
+/// From the incident through the runbook that matches, with the keys that the screen names, to traffic that has really moved; the other
+/// cockpit sees the same run. What becomes of the burn is told by `practice.rs` on a clock of its own.
+fn the_runbook_acts(demo: &mut Pty, second: &mut Pty) {
+    demo.wait_for_text("r Roll back a bad canary");
+    demo.send("r");
+    demo.wait_for_text("enter begin a run");
+    demo.send("d");
+    demo.wait_for_text("is given exactly these bytes");
+    demo.wait_for_text("BW_LABEL_SERVICE=checkout");
+    demo.send("\x1b");
+    demo.wait_for_text("enter begin a run");
+    demo.send("\r");
+    demo.wait_for_text("enter run step 1");
+    demo.send("\r");
+    demo.wait_for_text("enter do it");
+    demo.send("\r");
+    demo.wait_for_text("enter run step 2");
+    assert!(demo.text().contains("✓ 1 Confirm that it is the canary"), "{}", demo.text());
+    demo.send("\r");
+    demo.wait_for_text("run Shift all traffic to the stable version: `./shop traffic checkout stable=100 canary=0`, costs nothing");
+    demo.send("\r");
+    demo.wait_for_text("checkout: v41 25 % -> 100 %, v42 75 % -> 0 %");
+    demo.wait_for_text("settling, judged from ");
+    second.send("r");
+    second.wait_for_text("✓ 2 Shift all traffic to the stable version");
+    second.wait_for_text("enter tick off step 3");
+    for pty in [demo, second] {
+        pty.send("\x1b");
+        pty.wait_for("the overview", |screen| screen.contents().contains("━━ SLOs "));
+    }
+}
+
 #[test]
 fn a_page_is_taken_and_seen_by_a_second_cockpit_and_nothing_is_left_behind() {
     let (home, temp) = (TempDir::new().unwrap(), TempDir::new().unwrap());
@@ -122,6 +154,8 @@ fn a_page_is_taken_and_seen_by_a_second_cockpit_and_nothing_is_left_behind() {
     let all = connections(port);
     assert!(all.iter().any(|(_, socket)| fleet.contains(socket)), "{all:?}");
     assert_eq!(all.iter().filter(|(_, socket)| !fleet.contains(socket)).collect::<Vec<_>>(), Vec::<&(String, u64)>::new());
+
+    the_runbook_acts(&mut demo, &mut second);
 
     demo.send("q");
     assert_eq!(demo.wait_exit().exit_code(), 0);
