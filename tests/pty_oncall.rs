@@ -85,6 +85,7 @@ fn lane<'a>(text: &'a str, rotation: &str) -> &'a str {
 #[test]
 fn the_week_stands_as_lanes_with_now_the_next_handoff_and_what_is_wrong() {
     let home = Home::new(ROTATIONS);
+    let next = regex::Regex::new(r"payments   now (jon|maya) until \S+.* \((\d+d)?(\d+h)?(\d\dm|\d+m)?\), then (jon|maya)").unwrap();
     for (columns, rows) in [(120, 36), (80, 24)] {
         let mut pty = home.cockpit("maya", (columns, rows));
         pty.wait_for_text("5 On-call");
@@ -103,7 +104,6 @@ fn the_week_stands_as_lanes_with_now_the_next_handoff_and_what_is_wrong() {
             // A name that begins just there stands on it.
             assert!(lane(&text, rotation).chars().nth(at).is_some_and(|c| c == '┃' || c.is_alphabetic()), "{text}");
         }
-        let next = regex::Regex::new(r"payments   now (jon|maya) until \S+.* \((\d+d)?(\d+h)?(\d\dm|\d+m)?\), then (jon|maya)").unwrap();
         assert!(next.is_match(&text), "{text}");
         assert!(text.contains("! data: nobody ") && text.contains("× always: tom is both primary and secondary "), "{text}");
         pty.send("q");
