@@ -67,6 +67,14 @@ fn an_id_that_nobody_has_is_a_no_only_while_every_source_answers() {
     assert!(untold.json()["why"].as_str().unwrap().contains("but shop is"), "{}", untold.out);
 }
 
+/// A Prometheus of which no row wants anything was said to have answered, though nobody had asked it.
+#[test]
+fn what_was_not_asked_has_not_answered() {
+    let home = home("[[source]]\nname = \"prom\"\nkind = \"prometheus\"\nurl = \"http://127.0.0.1:9\"\n");
+    let said = run(&home, &["check", "--live"]);
+    assert!(said.code == 1 && said.out.contains("prom         was asked nothing: no [[slo]] and no [[queue]] row needs it"), "{}", said.out);
+}
+
 #[test]
 fn status_is_the_same_in_both_shapes_and_tells_the_verdict_by_its_end() {
     let (_runtime, _fleet, home) = quiet_fleet();

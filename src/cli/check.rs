@@ -160,6 +160,7 @@ fn lively(setup: &Setup, snapshot: &Snapshot) -> String {
         let alerts = snapshot.alerts.get(&source.name).map_or(0, |a| a.alerts.len());
         let what = match (&source.fault, source.kind) {
             (Some(fault), _) => format!("{}: {}", fault.class.words(), fault.message),
+            (None, _) if source.last_poll.is_none() => "was asked nothing: no [[slo]] and no [[queue]] row needs it".to_owned(),
             (None, "alertmanager") => format!("answered{took}: {alerts} alerts"),
             (None, "pagerduty") => {
                 let open = snapshot.paged.get(&source.name).map_or(0, |list| list.len());
