@@ -164,7 +164,8 @@ fn an_override_is_journalled_and_holds_in_every_command() {
     let entries = home.json(&["audit", "list", "--json"])["entries"].as_array().unwrap().clone();
     let told: Vec<_> = entries.iter().map(|e| (e["subject"].as_str().unwrap(), e["what"]["what"].as_str().unwrap())).collect();
     assert_eq!(told, [("rotation:always", "asked"), ("rotation:always", "ended")]);
-    assert!(home.run(&["audit", "list"]).out.contains("override  rotation:always  always  ana is primary from "), "in words too");
+    let words = home.run(&["audit", "list"]).out;
+    assert!(words.contains("maya (unverified)  override  rotation:always  always  ana is primary from "), "in words too: {words}");
     let status = home.json(&["status", "--json"]);
     let always = support::row(&status, "on_call", "rotation", "always");
     assert_eq!((always["who"].as_str(), always["next"]["who"].as_str()), (Some("maya"), Some("ana")));

@@ -35,7 +35,7 @@ pub struct Common {
     #[arg(long, global = true)]
     pub read_only: bool,
     /// Who acts, where the operating system cannot tell (root without a login, a shared account); recorded as unverified
-    #[arg(long = "as", global = true, value_name = "NAME")]
+    #[arg(id = "as", long = "as", global = true, value_name = "NAME")]
     pub who: Option<String>,
     /// Write a structured, redacted log to this file
     #[arg(long, global = true, value_name = "FILE")]
