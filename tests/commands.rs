@@ -72,7 +72,11 @@ fn an_id_that_nobody_has_is_a_no_only_while_every_source_answers() {
 fn what_was_not_asked_has_not_answered() {
     let home = home("[[source]]\nname = \"prom\"\nkind = \"prometheus\"\nurl = \"http://127.0.0.1:9\"\n");
     let said = run(&home, &["check", "--live"]);
-    assert!(said.code == 1 && said.out.contains("prom         was asked nothing: no [[slo]] and no [[queue]] row needs it"), "{}", said.out);
+    assert!(
+        said.code == 1 && said.out.contains("prom         was asked nothing: no [[slo]] and no [[queue]] row needs it"),
+        "{}",
+        said.out
+    );
 }
 
 #[test]
