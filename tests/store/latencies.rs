@@ -2,6 +2,7 @@
 
 use burnwatch::domain::{Labels, Window, quantiles};
 use chrono::TimeDelta;
+use hdrhistogram::Histogram;
 
 use super::support::{at, store, take};
 
@@ -29,8 +30,16 @@ fn a_month_of_a_probe_a_second_takes_little_room() {
     let now = start + TimeDelta::seconds(month as i64 - 1);
     let all = store.latencies(&source, start - TimeDelta::days(1), |_| true).unwrap();
     assert_eq!(all.len(), 43_200);
-    let counts: Vec<u64> = quantiles(&all, &[Window::minutes(5), Window::days(30)], now).iter().map(|(_, q)| q.count).collect();
-    assert_eq!(counts, [360, month], "a minute belongs to the window that it reaches into");
+    let found = quantiles(&all, &[Window::minutes(5), Window::days(1), Window::days(30)], now);
+    let counts: Vec<u64> = found.iter().map(|(_, q)| q.count).collect();
+    assert_eq!(counts, [360, 86_460, month], "a minute belongs to the window that it reaches into");
+    // Exactly what one histogram says that saw each answer.
+    for (window, kept) in found {
+        let mut whole = Histogram::<u64>::new_with_bounds(1, 3_600_000_000, 3).unwrap();
+        (month - kept.count..month).for_each(|second| whole.record(micros(second)).unwrap());
+        let [p50, p90, p99] = [0.5, 0.9, 0.99].map(|quantile| whole.value_at_quantile(quantile));
+        assert_eq!((kept.p50, kept.p90, kept.p99), (p50, p90, p99), "{window:?}");
+    }
     store.compact(epoch, now, std::time::Duration::from_hours(24 * 100)).unwrap();
     let files = std::fs::read_dir(folder.path().join("store")).unwrap().map(|file| file.unwrap().metadata().unwrap().len());
     let bytes: u64 = files.sum();
