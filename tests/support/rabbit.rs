@@ -71,7 +71,7 @@ impl Rabbit {
     fn program(&self, name: &str) -> Command {
         let file = |name: &str| self.files.path().join(name).into_os_string();
         let mut command = Command::new(PathBuf::from(PROGRAMS).join(name));
-        command.env("HOME", self.files.path());
+        command.env("HOME", self.files.path()).current_dir(self.files.path());
         for (name, at) in [
             ("RABBITMQ_MNESIA_BASE", "mnesia"),
             ("RABBITMQ_LOG_BASE", "log"),
@@ -82,6 +82,7 @@ impl Rabbit {
             ("RABBITMQ_PID_FILE", "pid"),
             ("RABBITMQ_GENERATED_CONFIG_DIR", "generated"),
             ("RABBITMQ_SCHEMA_DIR", "schema"),
+            ("ERL_CRASH_DUMP", "erl_crash.dump"),
         ] {
             command.env(name, file(at));
         }
