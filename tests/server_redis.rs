@@ -200,6 +200,9 @@ fn rq_counts_what_rq_info_counts() {
     let mut worker = Worker::start(python(&["-m", "rq.cli", "worker", "-u", &redis.url(), "low", "other"], &[]));
     let serving = poll(|| Some(seen(&rq)).filter(|q| q["low"].consumers == Some(1)));
     assert_eq!(serving.unwrap_or_else(|| panic!("{:?}", seen(&rq)))["high"].consumers, Some(0));
+    // It is known before it listens to signals; told to stop any earlier it would leave without a word.
+    let idle = || redis.say(&["SMEMBERS", "rq:workers"]).lines().any(|key| redis.say(&["HGET", key, "state"]) == "idle");
+    assert!(poll(|| idle().then_some(())).is_some());
     worker.stop();
     assert_eq!(seen(&rq)["low"].consumers, Some(0));
     redis.say(&["SET", "rq:suspended", "1"]);
@@ -395,6 +398,23 @@ fn a_stopped_worker_is_a_stall_within_two_intervals() {
     told(python(&["celery_app.py", "fill"], &[("REDIS_URL", &celery_url)]));
     let celery = source(redis.port, 1, celery(""));
     assert_eq!(Watched::new(&celery, "emails").polls(4), [Unknown; 4]);
+}
+
+#[test]
+#[ignore = "needs redis-server, node, bullmq"]
+fn a_long_job_of_bullmq_is_no_stall_while_its_worker_renews_the_lock() {
+    let redis = Redis::start();
+    let source = source(redis.port, 0, bull());
+    assert!(bullmq(&redis, &["many", "1"]).status().unwrap().success());
+    let mut worker = Worker::start(bullmq(&redis, &["hang", "q0"]));
+    let at_work = |wished| poll(|| seen(&source).get("q0").filter(|q| q.at_work == Some(wished) && q.ready == Some(1)).map(drop));
+    assert!(at_work(true).is_some(), "{:?}", seen(&source));
+    let mut watched = Watched::new(&source, "q0");
+    assert_eq!(watched.polls(6), [QueueState::Ok; 6]);
+    worker.kill();
+    assert!(at_work(false).is_some(), "{:?}", seen(&source));
+    assert_eq!(seen(&source)["q0"].in_flight, Some(1), "it looks as if it went on");
+    assert_eq!(watched.polls(2).last(), Some(&QueueState::Stalled), "{:?}", watched.row);
 }
 
 /// Commands that read.

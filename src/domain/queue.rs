@@ -33,6 +33,9 @@ pub struct QueueSample {
     /// Jobs that are being worked on: taken, not yet finished.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_flight: Option<u64>,
+    /// Whether somebody is known to be at work on what was taken, by signs of life. `None` if the system gives none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_work: Option<bool>,
     /// Jobs that are not due yet: scheduled, delayed, or to be tried again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delayed: Option<u64>,
@@ -72,6 +75,12 @@ impl QueueSample {
     /// Whether work waits that could be done now. `None` if the system does not tell.
     pub fn waits(&self) -> Option<bool> {
         self.ready.map(|n| n > 0).or_else(|| self.oldest_at.map(|_| true))
+    }
+    /// Whether jobs are being worked on now, as far as that can be known: by signs of life, else because some were taken and those who
+    /// take them are there.
+    pub fn is_at_work(&self) -> bool {
+        let taken = || self.in_flight.is_some_and(|n| n > 0) && self.consumers.is_some_and(|n| n > 0);
+        self.at_work.unwrap_or_else(taken)
     }
     /// The sample with what the rule of its queue knows: where nobody is expected to take from it, what is in it was given up.
     fn expected(mut self, rule: Option<&QueueRule>) -> Self {

@@ -5,6 +5,7 @@
 //! the left, or on the right if the last is to be first, so that the oldest is looked for at both ends; in the set the next one and the
 //! last one are looked at. That may miss an older job in the middle: the age shown is never more than the true one. A job that had been
 //! delayed is ready since its delay was over, one that was tried before at the earliest since it was last begun.
+//! A job is worked on while its `lock` is there, which its worker renews and which ends half a minute after the worker did.
 //! Layout: BullMQ 6.7, `src/scripts`.
 
 use std::collections::HashMap;
@@ -18,6 +19,9 @@ use super::{
     redis::{Answers, Ask, Batch, Discovery, Layout, Link, Reply, Seen, key, literally, moment_ms, shown},
 };
 use crate::domain::QueueSample;
+
+/// The last of the jobs in work whose locks are looked at: the newest stand first.
+const LOCKS: &[u8] = b"7";
 
 /// BullMQ's queues.
 #[derive(Debug)]
@@ -33,6 +37,8 @@ struct Found {
     sample: QueueSample,
     /// Jobs among which the oldest that waits may be.
     eldest: Vec<Vec<u8>>,
+    /// Some of those that are worked on: whoever is at work renews their locks.
+    active: Vec<Vec<u8>>,
 }
 
 /// Of a job's options nothing but its delay.
@@ -64,6 +70,7 @@ impl BullMq {
         batch.ask(Ask::ZRange, &[&prioritized, b"0", b"0"]);
         batch.ask(Ask::ZRange, &[&prioritized, b"-1", b"-1"]);
         batch.ask(Ask::LLen, &[&key("active")]);
+        batch.ask(Ask::LRange, &[&key("active"), b"0", LOCKS]);
         batch.ask(Ask::ZCard, &[&key("delayed")]);
         batch.ask(Ask::ZCard, &[&key("failed")]);
         batch.ask(Ask::HGet, &[&key("meta"), b"paused"]);
@@ -95,7 +102,8 @@ impl Found {
         eldest.extend([answers.next(), answers.next()].iter().flat_map(|reply| reply.texts().0));
         eldest.sort();
         eldest.dedup();
-        let [in_flight, delayed, failed] = [answers.count(), answers.count(), answers.count()];
+        let (in_flight, active) = (answers.count(), answers.next().texts().0);
+        let (delayed, failed) = (answers.count(), answers.count());
         let is_paused = answers.next() != Reply::Nil;
         let entered = answers.next().count();
         // Counted only if a worker was told to; then both are there once there was one of each.
@@ -111,7 +119,7 @@ impl Found {
             paused: is_paused,
             ..QueueSample::default()
         };
-        Self { sample, eldest }
+        Self { sample, eldest, active }
     }
 }
 
@@ -153,15 +161,24 @@ impl Layout for BullMq {
         let mut batch = Batch::default();
         let jobs = || names.iter().zip(&found).flat_map(|(name, found)| found.eldest.iter().map(move |id| (name, id)));
         jobs().for_each(|(name, id)| batch.ask(Ask::HMGet, &[&self.key(name, id), b"timestamp", b"processedOn", b"opts"]));
-        let replies = link.as_many_as_may(&batch).await?;
-        let times: HashMap<_, _> = jobs().zip(replies).filter_map(|(job, reply)| Some((job, ready_at(&reply, at)?))).collect();
+        let held = || names.iter().zip(&found).filter(|(_, found)| !found.active.is_empty());
+        for (name, found) in held() {
+            let locks: Vec<_> = found.active.iter().map(|id| self.key(name, &[id.as_slice(), b":lock"].concat())).collect();
+            batch.ask(Ask::Exists, &locks.iter().map(Vec::as_slice).collect::<Vec<_>>());
+        }
+        let mut replies = link.as_many_as_may(&batch).await?.into_iter();
+        let times: HashMap<_, _> = jobs().zip(&mut replies).filter_map(|(job, reply)| Some((job, ready_at(&reply, at)?))).collect();
         let oldest = |name, found: &Found| found.eldest.iter().filter_map(|id| times.get(&(name, id))).min().copied();
         let oldest: Vec<_> = names.iter().zip(&found).map(|(name, found)| oldest(name, found)).collect();
         let blind = found.iter().zip(&oldest).filter(|(found, oldest)| !found.eldest.is_empty() && oldest.is_none()).count();
         if blind > 0 {
             seen.notes.add(format!("age of {blind} queues not known: the jobs at their ends are gone or hold no time"));
         }
-        seen.queues = found.into_iter().zip(oldest).map(|(found, oldest_at)| QueueSample { oldest_at, ..found.sample }).collect();
+        let locks: HashMap<_, _> =
+            held().map(|(name, _)| name).zip(replies).filter_map(|(name, held)| Some((name, held.count()? > 0))).collect();
+        let at_work: Vec<_> = names.iter().map(|name| locks.get(name).copied()).collect();
+        let samples = found.into_iter().zip(oldest).zip(at_work);
+        seen.queues = samples.map(|((found, oldest_at), at_work)| QueueSample { at_work, oldest_at, ..found.sample }).collect();
         Ok(seen)
     }
 }

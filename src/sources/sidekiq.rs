@@ -24,6 +24,8 @@ use crate::domain::{QueueSample, Text};
 const REST: &str = "(scheduled, retried, dead)";
 /// A process that gave no sign for so long is gone, as Sidekiq itself sees it.
 const GONE: TimeDelta = TimeDelta::seconds(60);
+/// A process says every ten seconds that it lives; of one that was silent for longer it is not known that it goes on with its jobs.
+const SILENT: TimeDelta = TimeDelta::seconds(25);
 /// How long a queue whose first job is long is not asked for it again.
 const HEAVY: TimeDelta = TimeDelta::minutes(5);
 /// From this number on a time is in milliseconds: as seconds it is the year 5138, as milliseconds it is 1973.
@@ -39,10 +41,12 @@ pub struct Sidekiq {
 }
 
 /// What a process says of itself.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, PartialEq)]
 struct Process {
     queues: Vec<Vec<u8>>,
     busy: Option<u64>,
+    /// When it last said that it lives.
+    beat: DateTime<Utc>,
     /// Whether it takes no new jobs.
     quiet: bool,
 }
@@ -222,6 +226,7 @@ impl Layout for Sidekiq {
                 ready: if head == Some(Head::Gone) { Some(0) } else { ready },
                 oldest_at: head.and_then(|head| if let Head::At(time) = head { Some(time) } else { None }),
                 consumers: known.then(|| workers.iter().filter(|p| !p.quiet && p.queues.contains(name)).count() as u64),
+                at_work: known.then(|| workers.iter().any(|p| p.works_for(name, at))),
                 in_flight: if known { in_flight(&workers, name) } else { None },
                 paused: paused.contains(name),
                 ..QueueSample::default()
@@ -243,7 +248,15 @@ impl Process {
         }
         let info: Info = serde_json::from_slice(info.bytes()?).ok()?;
         let queues = info.queues.into_iter().map(String::into_bytes).collect();
-        Some(Self { queues, busy: busy.count(), quiet: quiet.bytes() == Some(b"true") })
+        Some(Self { queues, beat, busy: busy.count(), quiet: quiet.bytes() == Some(b"true") })
+    }
+}
+
+impl Process {
+    /// Whether it takes from a queue and is at work, on whichever of its queues that may be.
+    fn works_for(&self, name: &Vec<u8>, at: DateTime<Utc>) -> bool {
+        let busy = self.busy.is_some_and(|n| n > 0) && at - self.beat <= SILENT;
+        busy && !self.quiet && self.queues.contains(name)
     }
 }
 
@@ -305,8 +318,9 @@ mod tests {
     fn a_process_lives_by_its_beat_and_quiet_ones_take_nothing() {
         let info = r#"{"hostname":"app-1","queues":["mail","low"]}"#;
         let queues = vec![b"mail".to_vec(), b"low".to_vec()];
-        assert_eq!(process(info, 5.0, "false", "3"), Some(Process { queues: queues.clone(), busy: Some(3), quiet: false }));
-        assert_eq!(process(info, 5.0, "true", "3"), Some(Process { queues, busy: Some(3), quiet: true }));
+        let beat = at() - TimeDelta::seconds(5);
+        assert_eq!(process(info, 5.0, "false", "3"), Some(Process { queues: queues.clone(), busy: Some(3), beat, quiet: false }));
+        assert_eq!(process(info, 5.0, "true", "3"), Some(Process { queues, busy: Some(3), beat, quiet: true }));
         assert_eq!(process(info, 61.0, "false", "3"), None);
         assert_eq!(process("not json", 5.0, "false", "3"), None);
         assert_eq!(Process::read(&Reply::Nil, at()), None);
@@ -315,12 +329,22 @@ mod tests {
 
     #[test]
     fn work_in_progress_is_told_only_where_it_can_be_told_apart() {
-        let serves = |queues: &[&str], busy| Process { queues: queues.iter().map(|q| q.as_bytes().to_vec()).collect(), busy, quiet: false };
+        let named = |queues: &[&str]| queues.iter().map(|q| q.as_bytes().to_vec()).collect();
+        let serves = |queues: &[&str], busy| Process { queues: named(queues), busy, beat: at(), quiet: false };
         let mail = b"mail".to_vec();
         assert_eq!(in_flight(&[serves(&["mail"], Some(2)), serves(&["mail"], Some(3)), serves(&["low"], Some(9))], &mail), Some(5));
         assert_eq!(in_flight(&[serves(&["mail"], Some(2)), serves(&["mail", "low"], Some(0))], &mail), Some(2));
         assert_eq!(in_flight(&[serves(&["mail", "low"], Some(1))], &mail), None);
         assert_eq!(in_flight(&[serves(&["mail"], None)], &mail), None);
         assert_eq!(in_flight(&[], &mail), Some(0));
+    }
+
+    #[test]
+    fn a_process_is_at_work_for_each_of_its_queues_while_it_says_that_it_lives() {
+        let info = r#"{"queues":["mail","low"]}"#;
+        let works = |beat_age, quiet, busy, name: &str| process(info, beat_age, quiet, busy).unwrap().works_for(&name.into(), at());
+        assert!(works(5.0, "false", "3", "mail") && works(5.0, "false", "3", "low"));
+        assert!(!works(5.0, "false", "0", "mail") && !works(30.0, "false", "3", "mail"));
+        assert!(!works(5.0, "true", "3", "mail") && !works(5.0, "false", "3", "other"));
     }
 }

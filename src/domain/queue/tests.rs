@@ -147,6 +147,49 @@ fn where_nothing_is_counted_the_oldest_job_tells() {
 }
 
 #[test]
+fn a_long_job_is_no_stall_while_somebody_is_at_work_on_it() {
+    // Nothing is counted; one worker is there and one job with it, the same job is first at each poll. Work may wait for 5 minutes.
+    let busy = |secs: i64| QueueSample { oldest_at: Some(at(secs)), ready: Some(5), in_flight: Some(1), consumers: Some(1), ..orders() };
+    let stall = |samples: Vec<QueueSample>| after(samples, &[]).verdict.stall;
+    assert_eq!(stall(vec![busy(-9); 20]), None);
+    assert_eq!(stall(vec![busy(-9); 21]), Some(Stall::Standing));
+    // Long waiting is a backlog all the same.
+    assert_eq!(after(vec![busy(-300); 4], &[]).state, QueueState::Backlog);
+    // Of what was taken nobody says that it is still worked on, or signs of life end.
+    let entered = |n: u64| QueueSample { entered: Some(n), ..busy(-9) };
+    let silent = QueueSample { consumers: None, ..busy(-9) };
+    assert_eq!(stall(vec![silent.clone(); 3]), Some(Stall::Standing));
+    let alive = |at_work| QueueSample { at_work: Some(at_work), ..silent.clone() };
+    assert_eq!(stall(vec![alive(true); 20]), None);
+    assert_eq!(stall(vec![alive(true), alive(true), alive(false)]), Some(Stall::Standing));
+    assert_eq!(stall(vec![QueueSample { in_flight: Some(0), ..busy(-9) }; 3]), Some(Stall::Standing));
+    // It leaves: nobody is there at two polls.
+    let gone = QueueSample { consumers: Some(0), ..busy(-9) };
+    assert_eq!(stall(vec![busy(-9), busy(-9), gone.clone(), gone]), Some(Stall::NoConsumers));
+    // Something was taken at each poll until then: two without are a stall, whatever was taken last.
+    let brisk = || (0..6).map(|n| busy(n * 15 - 9));
+    let then = |polls: usize| brisk().chain(vec![busy(66); polls]).collect();
+    assert_eq!((stall(then(1)), stall(then(2))), (None, Some(Stall::Standing)));
+    // Once a minute something was: a minute and a half without is nothing, two are a stall.
+    let slow = || (0..16).map(|n| busy(n / 4 * 60 - 9));
+    assert_eq!(stall(slow().chain(vec![busy(171); 4]).collect()), None);
+    assert_eq!(stall(slow().chain(vec![busy(171); 5]).collect()), Some(Stall::Standing));
+    // Nothing waited, and what came in was taken at once.
+    let empty = (0..6).map(|n| QueueSample { ready: Some(0), oldest_at: None, ..entered(n * 5) });
+    assert_eq!(stall(empty.clone().chain(vec![entered(40); 3]).collect()), Some(Stall::Standing));
+    let idle = empty.map(|sample| QueueSample { entered: Some(1), in_flight: Some(0), ..sample });
+    assert_eq!(stall(idle.chain(vec![entered(40); 3]).collect()), None);
+}
+
+#[test]
+fn where_jobs_are_counted_and_none_was_finished_yet_long_ones_are_no_stall() {
+    let first = |n: u64| QueueSample { in_flight: Some(5), ..counted(10 + n, 15 + n, 0) };
+    assert_eq!(after((0..20).map(first), &[]).verdict.stall, None);
+    assert_eq!(after((0..21).map(first), &[]).verdict.stall, Some(Stall::Standing));
+    assert_eq!(after((0..3).map(|n| QueueSample { in_flight: Some(0), ..first(n) }), &[]).verdict.stall, Some(Stall::Standing));
+}
+
+#[test]
 fn backlog_is_what_waits_too_long_or_will() {
     let rule = |max_age: i64| {
         let queues = "orders".parse().unwrap();

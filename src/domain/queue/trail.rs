@@ -208,6 +208,23 @@ impl QueueTrail {
         (rate(|m| m.entered), rate(|m| m.left))
     }
 
+    /// The longest that it took, over the last minutes before `until`, from one sign that work is taken to the next while work waited;
+    /// `None` if no two were seen.
+    pub fn longest_wait(&self, until: DateTime<Utc>) -> Option<TimeDelta> {
+        let (mut longest, mut from) = (None, None);
+        for (before, mark) in self.marks.iter().zip(self.marks.iter().skip(1)).take_while(|(_, mark)| mark.at <= until) {
+            // What came in and does not wait was taken.
+            let came_and_went = mark.waits == Some(false) && growth(before.entered, mark.entered).is_some_and(|n| n > 0);
+            if before.moved(mark) == Some(true) || came_and_went {
+                longest = longest.max(from.map(|from| mark.at - from));
+                from = Some(mark.at);
+            } else if mark.waits != Some(true) {
+                from = Some(mark.at);
+            }
+        }
+        longest
+    }
+
     /// Jobs a second that are usually finished, over the hour before `until`; `None` if that was not counted.
     pub fn usual(&self, until: DateTime<Utc>) -> Option<f64> {
         let end = usize::try_from(until.timestamp().div_euclid(60) - self.start + 1).unwrap_or(0);

@@ -2,8 +2,10 @@
 //!
 //! - **Stalled**: work waits and nobody takes from the queue, at two polls one after the other; or work waits and gets older and none of
 //!   it is finished, for longer than the usual pace of this queue explains. At its usual rate λ no job is finished for a time t with
-//!   probability e^(−λt) (a Poisson process); from λt = 3 on, 5 %, it is a stall. Without a pace known it takes three polls. An empty
-//!   queue is never stalled. What stalled goes on to until it is *seen* to move, so a restart of the broker does not end it.
+//!   probability e^(−λt) (a Poisson process); from λt = 3 on, 5 %, it is a stall. Without a pace known it takes three polls, unless jobs
+//!   are being worked on: a long one explains that nothing else is taken, for twice as long as it took at most lately, and where that was
+//!   not seen for as long as work may wait. An empty queue is never stalled. What stalled goes on to until it is *seen* to move, so a
+//!   restart of the broker does not end it.
 //! - **Backlog**: the oldest job has waited longer than it should; or one that comes now would, for at the present rate it takes
 //!   ready ÷ `rate_out` until its turn (Little's law).
 //! - **Drain time**: ready ÷ (`rate_out` − `rate_in`), only while more leaves than comes.
@@ -92,7 +94,7 @@ pub fn judge(sample: &QueueSample, trail: &QueueTrail, limit: TimeDelta, was: Op
         let stalled_since = stall.and(since(trail));
         return QueueVerdict { rate_in, rate_out, stall, stalled_since, failed_grew, ..QueueVerdict::default() };
     }
-    let stall = stall(sample, trail, last, was);
+    let stall = stall(sample, trail, last, limit, was);
     let before = trail.marks.iter().rev().nth(1);
     // Fuller than before, if the system does not count what comes in and out.
     let fuller = || before.is_some_and(|b| last.ready.zip(b.ready).is_some_and(|(is, was)| is > was));
@@ -116,7 +118,7 @@ fn since(trail: &QueueTrail) -> Option<DateTime<Utc>> {
     trail.standing_since.filter(|_| trail.seen_to_stop)
 }
 
-fn stall(sample: &QueueSample, trail: &QueueTrail, last: &QueueMark, was: Option<Stall>) -> Option<Stall> {
+fn stall(sample: &QueueSample, trail: &QueueTrail, last: &QueueMark, limit: TimeDelta, was: Option<Stall>) -> Option<Stall> {
     let mut marks = trail.marks.iter().rev().skip(1);
     let Some(before) = marks.next() else {
         // One poll tells no movement; what was known of it before it was lost sight of is not known to be over.
@@ -133,20 +135,21 @@ fn stall(sample: &QueueSample, trail: &QueueTrail, last: &QueueMark, was: Option
     if waited && sample.consumers == Some(0) && (moved == Some(false) || before.consumers == Some(0)) {
         return Some(Stall::NoConsumers);
     }
-    if moved == Some(false) && before.aged(last) && overdue(trail, last) {
+    if moved == Some(false) && before.aged(last) && overdue(sample, trail, last.at, limit) {
         return Some(Stall::Standing);
     }
     was
 }
 
-/// Whether jobs have been missing for longer than the usual pace explains.
-fn overdue(trail: &QueueTrail, last: &QueueMark) -> bool {
+/// Whether jobs have been missing at `at` for longer than the usual pace explains, or those that are worked on.
+fn overdue(sample: &QueueSample, trail: &QueueTrail, at: DateTime<Utc>, limit: TimeDelta) -> bool {
     let Some(since) = trail.standing_since else { return false };
-    let polls = trail.marks.iter().filter(|m| m.at >= since).count();
-    match trail.usual(since).filter(|rate| *rate > 0.0) {
-        Some(rate) => (last.at - since).num_milliseconds() as f64 / 1_000.0 * rate >= MISSED,
-        None => polls >= 3,
+    if let Some(rate) = trail.usual(since).filter(|rate| *rate > 0.0) {
+        return (at - since).num_milliseconds() as f64 / 1_000.0 * rate >= MISSED;
     }
+    let explained = || trail.longest_wait(since).map_or(limit, |longest| limit.min(longest * 2));
+    let polls = trail.marks.iter().filter(|m| m.at >= since).count();
+    polls >= 3 && (!sample.is_at_work() || at - since >= explained())
 }
 
 fn drain(ready: u64, come: f64, go: f64) -> Option<f64> {
