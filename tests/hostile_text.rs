@@ -23,6 +23,7 @@ use burnwatch::{
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use support::{
+    fake::{Fake, Say, path},
     hostile::{harm, strings},
     pagerduty::{KEY, PagerDuty},
 };
@@ -289,6 +290,75 @@ fn what_a_source_tells_is_harmless_in_text_and_in_json() {
         let id = format!("pd:Q{n:07}");
         run(&home, &["incidents", &id]);
         serde_json::from_str::<Value>(&run(&home, &["incidents", &id, "--json"])).unwrap();
+    }
+}
+
+/// As a string of TOML; what it may not hold as it is, is escaped, and nothing else.
+fn quoted(text: &str) -> String {
+    let escaped = text.chars().map(|c| match c {
+        '"' | '\\' => format!("\\{c}"),
+        c if c.is_control() => format!("\\u{:04X}", u32::from(c)),
+        c => c.to_string(),
+    });
+    format!("\"{}\"", escaped.collect::<String>())
+}
+
+/// A server that tells of two alerts for each of the strings, which stands wherever somebody else can write.
+fn alerts_of(all: &[String]) -> Fake {
+    let alert = |(n, text): (usize, &String)| {
+        [1, 2].map(|member| {
+            serde_json::json!({
+                "labels": {"alertname": text, "service": text, "batch": n.to_string(), "pod": format!("{member}{text}"), text.as_str(): text},
+                "annotations": {"summary": text, "runbook_url": format!("https://acme.example/{text}")},
+                "startsAt": "2026-01-01T00:00:00Z", "endsAt": "2099-01-01T00:00:00Z", "generatorURL": text,
+                "fingerprint": format!("f{n:03}-{member}"), "status": {"state": "active", "silencedBy": [], "inhibitedBy": []},
+            })
+        })
+    };
+    let alerts = Value::from(all.iter().enumerate().flat_map(alert).collect::<Vec<_>>()).to_string();
+    Fake::start(move |request| if path(request).ends_with("/alerts") { Say::json(alerts.clone()) } else { Say::json("[]") })
+}
+
+/// Groups of alerts, rules whose names somebody made up, and a member of the cluster that answers with anything but alerts.
+#[test]
+fn groups_rules_and_members_of_a_cluster_are_harmless_in_text_and_in_json() {
+    let all = strings();
+    let (server, nonsense) = (alerts_of(&all), all.join("\n"));
+    let member = Fake::start(move |_| Say::Answer("500 Internal Server Error", String::new(), nonsense.clone().into_bytes()));
+    let rule = |(n, text): (usize, &String)| format!("[[group]]\nname = {}\nmatch = 'batch=\"{n}\"'\nby = [\"service\"]\n", quoted(text));
+    let home = TempDir::new().unwrap();
+    let config = |rules: &str, peers: &str| {
+        let (folder, url) = (home.path().display(), server.url());
+        let source = format!("[[source]]\nname = \"am\"\nkind = \"alertmanager\"\nurl = \"{url}\"\npeers = [{peers}]\n");
+        support::configure(home.path(), &format!("[cockpit]\nname = \"t\"\n[store]\nurl = \"sqlite:{folder}/store\"\n{source}{rules}"));
+    };
+    // All of them as names of rules and as addresses: most are mistakes, and each is told at its line.
+    let rules: Vec<String> = all.iter().enumerate().map(rule).collect();
+    config(&rules.concat(), &all.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(", "));
+    run(&home, &["check"]);
+    // And then those that are names, with a member that is none.
+    let named = |text: &String| !text.is_empty() && !text.contains('/') && text.trim() == text && text.chars().count() <= 100;
+    let shown = |text: &&String| named(text) && Text::clean(text).as_str() == text.as_str();
+    let rules: Vec<_> = all.iter().enumerate().filter(|(_, text)| shown(text)).map(rule).collect();
+    assert!(rules.len() > 20, "{}", rules.len());
+    config(&rules.concat(), &quoted(&member.url()));
+    assert_eq!(run(&home, &["check"]).lines().filter(|line| line.starts_with("error")).count(), 0);
+    let said: Value = serde_json::from_str(&run(&home, &["status", "--json"])).unwrap();
+    let rows = said["incidents"].as_array().unwrap();
+    let alerts: u64 = rows.iter().map(|row| row["count"].as_u64().unwrap()).sum();
+    assert_eq!(usize::try_from(alerts).unwrap(), 2 * all.len());
+    assert_eq!(said["sources"][0]["partial"], true, "{}", said["sources"]);
+    let of_rules: Vec<_> = rows.iter().filter(|row| row["id"].as_str().unwrap().contains(':') && row["count"] == 2).collect();
+    assert!(of_rules.len() >= rules.len(), "{} of {}", of_rules.len(), rules.len());
+    run(&home, &["status"]);
+    let lines = run(&home, &["incidents"]);
+    assert_eq!(lines.lines().count(), rows.len(), "one line each");
+    let first = |line: &str| line.split("unacked  ").next().map(str::len);
+    assert!(lines.lines().all(|l| first(l) == first(lines.lines().next().unwrap())), "columns in the list");
+    for row in of_rules.iter().step_by(9) {
+        let id = row["id"].as_str().unwrap();
+        run(&home, &["incidents", "--", id]);
+        serde_json::from_str::<Value>(&run(&home, &["incidents", "--json", "--", id])).unwrap();
     }
 }
 
