@@ -1,3 +1,5 @@
+mod legs;
+
 use std::sync::Mutex;
 
 use async_trait::async_trait;
