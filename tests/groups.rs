@@ -322,3 +322,67 @@ fn what_one_place_refuses_is_said_and_the_other_is_held() {
     let text = end.toasts.iter().find(|t| t.failure).unwrap().text.to_string();
     assert!(text.contains("us: ") && text.contains("403"), "{text}");
 }
+
+/// Two thousand alerts of seven causes on eight services, from a real Alertmanager: the worst on top, each row says of how many it is
+/// made, columns stand straight also without colours and in ASCII, and the room of a group has more to say than its alerts.
+#[test]
+#[ignore = "needs alertmanager"]
+fn a_storm_of_two_thousand_alerts_stays_readable() {
+    let (home, exporter, alertmanager) = (TempDir::new().unwrap(), Exporter::start(), Alertmanager::start());
+    let file = config(home.path(), &exporter, &source("am", "alertmanager", &alertmanager.server.url(), ""));
+    exporter.serve("");
+    let causes = ["DiskFull", "HighLatency", "PodCrashLooping", "NodeDown", "QueueGrows", "HighErrors", "KafkaConsumerGroupLagTooHigh"];
+    let storm: Vec<_> = (0..2_000_usize)
+        .map(|n| {
+            let (cause, service) = (causes[n % 7], format!("service-{}", n / 7 % 8));
+            let mut one = alert(cause, &service, &format!("web-{n:04}.eu-central-1.compute.internal:9100"), false);
+            one["labels"]["severity"] = json!(if n % 7 < 3 { "warning" } else { "critical" });
+            one["annotations"]["summary"] = json!(format!("{cause} on web-{n:04}"));
+            one["startsAt"] = json!((Utc::now() - TimeDelta::minutes(5 + n as i64 * 37 % 300)).to_rfc3339());
+            one
+        })
+        .collect();
+    storm.chunks(500).for_each(|some| alertmanager.fire(&json!(some)));
+    let row =
+        regex::Regex::new(r"^.[●!] P1 service-\d  *(NodeDown|QueueGrows|HighErrors|KafkaCons\S*) [·.*-] 3[56] alerts .*\dh\d\dm  unacked")
+            .unwrap();
+    let of = regex::Regex::new(r"would hold back 3[56] of 2,000 present alerts").unwrap();
+    for (size, environment) in [((80, 24), vec![]), ((120, 36), vec![("NO_COLOR", "1"), ("LC_ALL", "C")]), ((200, 50), vec![])] {
+        let mut command = portable_pty::CommandBuilder::new(env!("CARGO_BIN_EXE_burnwatch"));
+        command.args(["--config", file.to_str().unwrap()]);
+        for (name, value) in environment {
+            command.env(name, value);
+        }
+        let mut pty = Pty::start(home.path(), command, size.0, size.1);
+        pty.wait_for_text("56 of 2,000 alerts");
+        pty.send("3");
+        pty.wait_for("the worst groups on top, in columns", |screen| {
+            let text = screen.contents();
+            let rows: Vec<_> = text.lines().skip_while(|line| !line.contains(" alerts open ")).skip(2).take(12).collect();
+            let ends: std::collections::BTreeSet<_> =
+                rows.iter().filter_map(|line| Some(line[..line.find("  unacked")?].chars().count())).collect();
+            rows.len() == 12 && rows.iter().all(|line| row.is_match(line)) && ends.len() == 1
+        });
+        // Some alerts, then what happened; the others are at the end.
+        pty.send("\r");
+        pty.wait_for("a room that is more than a list", |screen| {
+            let text = screen.contents();
+            text.contains(" more, at the end of this page") && (size.1 < 30 || text.contains(" what happened "))
+        });
+        // What a silence would hold back is counted before it is sent, and alike alerts are told once.
+        pty.send("S");
+        pty.wait_for("what it would cover", |screen| {
+            let text = screen.contents();
+            of.is_match(&text) && text.matches(" alerts").count() == 2
+        });
+        pty.send("\x1b");
+        pty.wait_for_text(" more, at the end of this page");
+        pty.send("G");
+        pty.wait_for("its last alerts", |screen| {
+            let text = screen.contents();
+            !text.contains(" more below") && text.matches("instance=web-").count() > 8
+        });
+        pty.send("q");
+        pty.wait_exit();
+    }
+}

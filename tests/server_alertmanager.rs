@@ -191,3 +191,38 @@ fn a_heartbeat_must_be_heard_and_is_no_incident() {
     let (said, code) = status(home.path());
     assert_eq!((said["incidents"].as_array().unwrap().len(), &said["verdict"], code), (1, &json!("critical"), Some(1)));
 }
+
+/// Two members of one cluster tell of the same alert, and each lists the same silences; one of them may go.
+#[test]
+#[ignore = "needs alertmanager"]
+fn the_members_of_a_cluster_are_one_source_and_one_of_them_is_enough() {
+    let [mut first, second] = Alertmanager::cluster();
+    for member in [&first, &second] {
+        member.fire(&json!([alert("Slow", "checkout")]));
+    }
+    let home = home(&first, &format!("peers = [\"{}\"]", second.server.url()));
+    let id = incident(home.path(), "checkout");
+    let rows = || status(home.path()).0["incidents"].as_array().unwrap().clone();
+    let one = rows();
+    assert!(one.len() == 1 && one[0]["count"] == 1, "{one:#?}");
+    let acked = run(home.path(), &["--as", "maya", "ack", &id]);
+    assert_eq!(acked.status.code(), Some(0), "{acked:?}");
+    // They tell each other: one silence, in both.
+    let listed = poll(|| Some(second.silences()).filter(|made| made.len() == 1));
+    let listed = listed.unwrap_or_else(|| panic!("{:#?} and {:#?}", first.silences(), second.silences()));
+    assert_eq!((listed[0]["id"].clone(), first.silences().len()), (first.silences()[0]["id"].clone(), 1));
+    let held = rows();
+    assert!(held.len() == 1 && held[0]["count"] == 1 && held[0]["status"] == "acknowledged", "{held:#?}");
+    let board = run(home.path(), &["silence", "list", "--json"]);
+    let board: Value = serde_json::from_slice(&board.stdout).unwrap();
+    assert_eq!(board["holds"].as_array().map(Vec::len), Some(1), "{board:#}");
+    // Without the first the second tells of it, which is said, and takes what is done.
+    first.server.kill();
+    let (said, _) = status(home.path());
+    assert_eq!(row(&said, "incidents", "id", &id)["status"], "acknowledged");
+    assert_eq!(row(&said, "sources", "name", "am")["partial"], true, "{:#}", said["sources"]);
+    let back = run(home.path(), &["--as", "maya", "unack", &id]);
+    assert_eq!(back.status.code(), Some(0), "{back:?}");
+    assert_eq!((silences(&second, "expired").len(), second.silences().len()), (1, 1));
+    assert_eq!(row(&status(home.path()).0, "incidents", "id", &id)["status"], "triggered");
+}

@@ -216,6 +216,21 @@ impl Alertmanager {
 
     /// Starts it with this config.
     pub fn with(config: &str) -> Self {
+        Self::member(config, &["--cluster.listen-address=".to_owned()])
+    }
+
+    /// Two that are one cluster: they tell each other of silences.
+    pub fn cluster() -> [Self; 2] {
+        let [one, other] = [free_port(), free_port()];
+        let at = |port| vec![format!("--cluster.listen-address=127.0.0.1:{port}"), format!("--cluster.advertise-address=127.0.0.1:{port}")];
+        let quick = ["--cluster.gossip-interval=50ms", "--cluster.settle-timeout=0s"].map(str::to_owned);
+        let config = "route: {receiver: nobody}\nreceivers: [{name: nobody}]\n";
+        let first = Self::member(config, &[&at(one)[..], &quick].concat());
+        let second = Self::member(config, &[&at(other)[..], &quick, &[format!("--cluster.peer=127.0.0.1:{one}")]].concat());
+        [first, second]
+    }
+
+    fn member(config: &str, cluster: &[String]) -> Self {
         let (files, port) = (TempDir::new().unwrap(), free_port());
         let config_file = files.path().join("alertmanager.yml");
         fs::write(&config_file, config).unwrap();
@@ -224,7 +239,7 @@ impl Alertmanager {
             .arg(format!("--config.file={}", config_file.display()))
             .arg(format!("--storage.path={}", files.path().join("data").display()))
             .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-            .arg("--cluster.listen-address=");
+            .args(cluster);
         let server = Server::start(command, port, "/-/ready", &files.path().join("log"));
         Self { server, _files: files }
     }

@@ -9,7 +9,7 @@
 use super::{
     super::theme::Role,
     View,
-    canvas::{Canvas, wrap},
+    canvas::{Canvas, cells, wrap},
     figure,
 };
 use crate::domain::{Hold, HoldState, WARNING};
@@ -91,7 +91,7 @@ fn one(canvas: &mut Canvas<'_>, y: u16, row: &Hold, columns: &Columns, view: Vie
         .ends
         .map_or_else(|| "—".to_owned(), |at| super::Age::between(view.now, at).in_steps(view.ui.settings.low_bandwidth).to_string());
     canvas.right(3, y, 9, if soon { Role::Warning } else { Role::Text }, format_args!("{ends}"));
-    canvas.text(columns.who.0, y, columns.who.1, Role::Emphasis, row.who.as_str());
+    by(canvas, (columns.who.0, y), columns.who.1, row);
     match row.covers {
         Some(n) => canvas.right(columns.holds.0, y, columns.holds.1, Role::Text, format_args!("{n}")),
         None => canvas.right(columns.holds.0, y, columns.holds.1, Role::Muted, format_args!("—")),
@@ -101,6 +101,14 @@ fn one(canvas: &mut Canvas<'_>, y: u16, row: &Hold, columns: &Columns, view: Vie
     canvas.text(columns.place.0, y, columns.place.1, Role::Muted, row.sources.first().map_or("journal", |s| s.as_str()));
     let (words, role) = state(row);
     canvas.text(columns.state.0, y, columns.state.1, role, &words);
+}
+
+/// Who made it; a name that nobody vouches for has a mark where there is no room for the word.
+fn by(canvas: &mut Canvas<'_>, (x, y): (u16, u16), width: u16, row: &Hold) {
+    match row.who.as_str().strip_suffix(" (unverified)") {
+        Some(name) if cells(row.who.as_str()) > width => canvas.write(x, y, width, Role::Emphasis, format_args!("{name}?")),
+        _ => canvas.text(x, y, width, Role::Emphasis, row.who.as_str()),
+    };
 }
 
 /// The incident's title where it is an acknowledgement of one, else what is asked of alerts.

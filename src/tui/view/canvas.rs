@@ -206,7 +206,8 @@ fn whole_words(text: &str, width: u16) -> &str {
         return kept.trim_end();
     }
     let whole = kept.rfind(' ').and_then(|at| kept.get(..at)).map_or("", str::trim_end);
-    if cells(whole) * 2 >= width { whole } else { kept }
+    // What stands before a colon says of what it is, and what follows what it is: that is worth more than a whole word.
+    if cells(whole) * 2 >= width && !whole.ends_with(':') { whole } else { kept }
 }
 
 /// Break `text` at spaces into lines of at most `width` cells; a longer word is cut where it must be.
@@ -270,6 +271,7 @@ mod tests {
         assert_eq!(drawn(|c| _ = c.text(0, 0, 8, Role::Text, "a page of 340×")), "a page…   ");
         assert_eq!(drawn(|c| _ = c.text(0, 0, 7, Role::Text, "a page of 340×")), "a page…   ");
         assert_eq!(drawn(|c| _ = c.text(0, 0, 7, Role::Text, "a gatewaygateway")), "a gate…   ");
+        assert_eq!(drawn(|c| _ = c.text(0, 0, 9, Role::Text, "cart: NodeDown")), "cart: No… ");
         assert_eq!(drawn(|c| _ = c.right(0, 0, 8, Role::Text, format_args!("1.5×"))), "    1.5×  ");
         assert_eq!(drawn(|c| _ = c.text(12, 0, 5, Role::Text, "off")), "          ");
         assert_eq!(drawn(|c| _ = c.text(0, 3, 5, Role::Text, "off")), "          ");

@@ -8,14 +8,18 @@
 //!   because  canary rolled back
 //! ── would hold back 3 of 14 present alerts ────────────────────────── as of 5s ──
 //!   checkout CheckoutErrorBudgetBurn
+//!   checkout HighLatency · 2 alerts
 //! ```
+
+use std::collections::HashMap;
 
 use super::{
     super::{draft::Draft, theme::Role},
     View,
     canvas::{Canvas, cells},
+    several,
 };
-use crate::domain::{Freshness, LabelMatcher};
+use crate::domain::{Freshness, LabelMatcher, Text};
 
 /// Draw it. It scrolls with the cursor, so nothing is ever counted as below.
 pub fn draw(canvas: &mut Canvas<'_>, open: &Draft, view: View<'_>) -> u16 {
@@ -53,7 +57,7 @@ fn line(canvas: &mut Canvas<'_>, y: u16, open: &Draft, at: usize, widest: u16) {
     if open.comment.is_empty() {
         canvas.text(10, y, w.saturating_sub(11), Role::Warning, "—  a silence says why");
     } else {
-        canvas.text(10, y, w.saturating_sub(11), Role::Emphasis, crate::domain::Text::clean(&open.comment).as_str());
+        canvas.text(10, y, w.saturating_sub(11), Role::Emphasis, Text::clean(&open.comment).as_str());
     }
 }
 
@@ -78,7 +82,8 @@ fn covered(canvas: &mut Canvas<'_>, y: u16, open: &Draft, view: View<'_>) {
             canvas.text(2, y + 1, w.saturating_sub(3), Role::Warning, &why);
         }
         Ok(found) => {
-            let title = format!("would hold back {} of {} present alerts", found.covered.len(), found.of);
+            let [held, all] = [found.covered.len(), found.of].map(several::thousands);
+            let title = format!("would hold back {held} of {all} present alerts");
             canvas.rule(y, &title, format_args!("seen {as_of}"), false);
             let mut at = y + 1;
             if let Some(source) = blind {
@@ -91,15 +96,34 @@ fn covered(canvas: &mut Canvas<'_>, y: u16, open: &Draft, view: View<'_>) {
                 );
                 at += 1;
             }
+            let names = alike(&found.covered);
             let room = usize::from(h.saturating_sub(at));
-            let cut = if found.covered.len() > room { room.saturating_sub(1) } else { room };
-            for name in found.covered.iter().take(cut) {
-                canvas.text(2, at, w.saturating_sub(3), Role::Text, name.as_str());
+            let cut = if names.len() > room { room.saturating_sub(1) } else { room };
+            for (name, count) in names.iter().take(cut) {
+                let end = canvas.text(2, at, w.saturating_sub(16), Role::Text, name.as_str());
+                if *count > 1 {
+                    canvas.write(end, at, 13, Role::Muted, format_args!(" · {} alerts", several::thousands(*count)));
+                }
                 at += 1;
             }
-            if found.covered.len() > cut {
-                canvas.write(2, at, w.saturating_sub(3), Role::Muted, format_args!("and {} more", found.covered.len() - cut));
+            let more: usize = names.iter().skip(cut).map(|(_, count)| count).sum();
+            if more > 0 {
+                canvas.write(2, at, w.saturating_sub(3), Role::Muted, format_args!("and {} more", several::thousands(more)));
             }
         }
     }
+}
+
+/// Each name once, with how many have it, in the order in which they come.
+fn alike(covered: &[Text]) -> Vec<(&Text, usize)> {
+    let mut names: Vec<(&Text, usize)> = Vec::new();
+    let mut places: HashMap<&Text, usize> = HashMap::new();
+    for name in covered {
+        let place = *places.entry(name).or_insert(names.len());
+        match names.get_mut(place) {
+            Some((_, count)) => *count += 1,
+            None => names.push((name, 1)),
+        }
+    }
+    names
 }

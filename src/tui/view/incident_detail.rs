@@ -26,8 +26,8 @@ use super::{
     figure, runbooks, several,
 };
 use crate::domain::{
-    Chronicle, Delivery, Incident, Labels, Mean, Origin, Passage, Rule, RuleState, SloRow, Stall, Status, Target, over_at, taken_at,
-    timeline,
+    Chronicle, Delivery, Incident, Labels, Mean, Origin, Passage, Rule, RuleState, SloRow, Stall, Status, Target, Untrusted, over_at,
+    taken_at, timeline,
 };
 
 /// From this width on two sections stand side by side.
@@ -36,6 +36,8 @@ const WIDE: u16 = 100;
 const AIRY: u16 = 24;
 /// Parts of a group that are told one by one.
 const MOST_PARTS: usize = 100;
+/// Parts of a group that stand above what happened; the others stand at the end.
+const FIRST_PARTS: usize = 8;
 /// The column where values begin.
 pub const VALUES: u16 = 13;
 
@@ -68,7 +70,8 @@ pub fn draw(canvas: &mut Canvas<'_>, incident: &Incident, gone: bool, view: View
             |c, y| room.pairs(c, y, "annotations", annotations),
         );
     }
-    room.links(canvas, y)
+    y = room.links(canvas, y);
+    room.others(canvas, y)
 }
 
 /// Two sections beside each other where there is room, else one below the other. Returns the next line.
@@ -188,19 +191,40 @@ impl Room<'_> {
         canvas.rule(y, "what fires", format_args!("{}", self.incident.id), false);
         let mut y = y + 1;
         // Those that wish for somebody stand first.
-        for part in self.incident.parts().take(MOST_PARTS) {
+        let (count, first) = (self.incident.count(), self.first());
+        for part in self.incident.parts().take(first) {
             y = self.part(canvas, y, part);
         }
-        let more = self.incident.count().saturating_sub(MOST_PARTS);
+        if count > first {
+            let more = several::thousands(count - first);
+            canvas.write(1, y, canvas.width().saturating_sub(2), Role::Muted, format_args!("and {more} more, at the end of this page"));
+            y += 1;
+        }
+        y
+    }
+
+    /// How many parts stand above what happened: of a few all.
+    fn first(&self) -> usize {
+        let count = self.incident.count();
+        if count <= FIRST_PARTS + 2 { count } else { FIRST_PARTS }
+    }
+
+    /// The parts of a big group that have not been told of above, one by one. Returns the next line.
+    fn others(&self, canvas: &mut Canvas<'_>, y: u16) -> u16 {
+        let (count, first) = (self.incident.count(), self.first());
+        if count <= first {
+            return y;
+        }
+        let title = format!("the other {} that fire", several::thousands(count - first));
+        canvas.rule(y + self.gap, &title, format_args!("{}", self.incident.id), false);
+        let mut y = y + self.gap + 1;
+        for part in self.incident.parts().take(MOST_PARTS).skip(first) {
+            y = self.part(canvas, y, part);
+        }
+        let more = count.saturating_sub(MOST_PARTS);
         if more > 0 {
-            let id = &self.incident.id;
-            canvas.write(
-                1,
-                y,
-                canvas.width(),
-                Role::Muted,
-                format_args!("and {} more: burnwatch incidents {id}", several::thousands(more)),
-            );
+            let (w, id) = (canvas.width().saturating_sub(2), &self.incident.id);
+            canvas.write(1, y, w, Role::Muted, format_args!("and {} more: burnwatch incidents {id}", several::thousands(more)));
             y += 1;
         }
         y
@@ -211,7 +235,8 @@ impl Room<'_> {
         let shared = &self.incident.labels;
         let own = part.labels.0.iter().filter(|(name, value)| shared.0.get(*name) != Some(*value));
         let named = own.filter(|(name, _)| !matches!(name.raw(), "alertname" | "severity"));
-        named.fold(String::new(), |told, (name, value)| told + "  " + name.text().as_str() + "=" + value.text().as_str())
+        let told = |(name, value): (&Untrusted, &Untrusted)| format!("{}={}", name.text(), value.text());
+        named.map(told).collect::<Vec<_>>().join("  ")
     }
 
     /// Who has one part of a group, and how that is kept.
@@ -239,10 +264,17 @@ impl Room<'_> {
         match &part.origin {
             Origin::Alertmanager { source, .. } => {
                 let loud = if part.is_held_back() || !part.severity.pages() { Role::Text } else { Role::Critical };
-                let apart = if one_of_several { self.apart(part) } else { String::new() };
-                let severe =
-                    if one_of_several && self.incident.labels.get("severity").is_some() { String::new() } else { labelled("severity") };
-                line(source.as_str(), loud, format!("{}  {severe}{apart}", labelled("alertname")).replace("    ", "  ").trim());
+                // What all of a group share stands above: a row has what sets it apart.
+                let titled = self.incident.title.as_str().contains(&labelled("alertname"));
+                let shared = |name: &str| one_of_several && self.incident.labels.get(name).is_some() && (titled || name != "alertname");
+                let own =
+                    ["alertname", "severity"].into_iter().filter(|name| !shared(name)).map(labelled).filter(|value| !value.is_empty());
+                let mut words: Vec<String> = own.collect();
+                words.extend(one_of_several.then(|| self.apart(part)).filter(|apart| !apart.is_empty()));
+                if words.is_empty() {
+                    words.push(labelled("alertname"));
+                }
+                line(source.as_str(), loud, &words.join("  "));
             }
             Origin::PagerDuty { source, incident, .. } => {
                 let kept = self.view.snapshot.paged.get(source).and_then(|all| all.iter().find(|p| p.id == *incident));
