@@ -28,7 +28,6 @@ fn settings() -> Settings {
         links: false,
         people: Vec::new(),
         services: std::collections::BTreeMap::new(),
-        runbooks: std::sync::Arc::default(),
         silencing: burnwatch::domain::Silencing::default(),
     }
 }

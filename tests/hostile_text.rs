@@ -155,7 +155,6 @@ fn settings() -> Settings {
         links: true,
         people: vec![person],
         services: BTreeMap::new(),
-        runbooks: Arc::default(),
         silencing: burnwatch::domain::Silencing::default(),
     }
 }

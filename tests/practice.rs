@@ -20,7 +20,7 @@ use std::{
 use burnwatch::{
     domain::{
         Act, Attempt, How, Incident, IncidentId, Judgement, Question, Request, Run, RunVerb, RunbookId, Snapshot, StepName, StepState,
-        Verb, What,
+        Verb, What, timeline,
     },
     engine::Clock,
     fleet::Scenario,
@@ -195,6 +195,11 @@ fn rehearse(scenario: &str, slo: &str, restart: bool) -> String {
     let Judgement::Reached { before: Some(before), after, secs, .. } = &judgement else { panic!("{scenario}: {judgement}") };
     assert!(*before > 10.0 && *after < 1.0 && (300..600).contains(secs), "{scenario}: {judgement}");
 
+    // Whoever comes to the incident reads what was done about it, and whether it helped.
+    let happened = timeline(&rehearsal.poll(), &incident);
+    let told: Vec<_> = happened.iter().map(|p| (p.what, p.sentence())).collect();
+    assert!(told.iter().any(|(what, line)| *what == "effect" && line.contains(&judgement.to_string())), "{told:?}");
+    assert!(told.iter().any(|(what, line)| *what == "run" && line.contains("began ")), "{told:?}");
     let entries = rehearsal.shop.read().entries_since(0).unwrap();
     let told: Vec<_> = entries.iter().filter(|e| matches!(&e.what, What::Run { event } if event.verb() == "effect")).collect();
     assert_eq!(told.len(), 1, "it is journalled once");

@@ -106,7 +106,7 @@ fn the_keys_on_the_screen_lead_from_the_incident_through_the_run_and_back_to_it(
     pty.wait_for_text("it goes on if you leave");
     fs::write(home.path().join("go"), "").unwrap();
     pty.wait_for_text("enter tick off step 4");
-    pty.send("K");
+    pty.send("k");
     pty.wait_for_text("all of them");
     pty.wait_for_text("✓ ok: exit 0");
     pty.send("g\r");

@@ -231,6 +231,7 @@ fn engine(toml: &str) -> Running {
         holder,
         clock: Clock::system(),
         program: env!("CARGO_BIN_EXE_burnwatch").into(),
+        librarian: engine::Librarian::of(Default::default),
     };
     engine::start(setup, || (None, state)).unwrap()
 }

@@ -8,7 +8,7 @@ use super::{args::Common, who};
 use crate::{
     config::{self, Loaded, Vocabulary},
     domain::{AckPolicy, Definition, Plan, SourceName, StoreState, Text},
-    engine::{Clock, Opened, Setup},
+    engine::{Clock, Librarian, Opened, Setup},
     sources::{
         Source,
         registry::{self, Row},
@@ -50,6 +50,7 @@ pub fn prepare(loaded: &Loaded<Row>, common: &Common) -> Result<Setup> {
         me,
         clock: Clock::system(),
         program,
+        librarian: librarian(loaded),
     })
 }
 
@@ -91,6 +92,12 @@ pub fn askable(loaded: &Loaded<Row>) -> Vec<SourceName> {
 /// The runbooks that the configuration names, and what is wrong with their files.
 pub fn shelf(loaded: &Loaded<Row>) -> config::Shelf {
     config::library(&loaded.config, &askable(loaded))
+}
+
+/// Who reads them anew.
+fn librarian(loaded: &Loaded<Row>) -> Librarian {
+    let (config, askable) = (loaded.config.clone(), askable(loaded));
+    Librarian::of(move || config::library(&config, &askable).library)
 }
 
 fn plan(loaded: &Loaded<Row>, common: &Common) -> Plan {

@@ -69,7 +69,6 @@ fn settings(setup: &Setup, common: &Common, theme: Option<&str>, footer_hint: Op
         people: setup.plan.people.clone(),
         services: setup.plan.services.clone(),
         silencing: crate::domain::Silencing::of(&setup.plan),
-        runbooks: setup.plan.runbooks.clone(),
         ask_name: (!setup.me.verified && common.who.is_none()).then(|| setup.me.name.clone()),
     })
 }

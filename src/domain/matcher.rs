@@ -89,6 +89,12 @@ pub fn silence_subject(source: &SourceName, matchers: &[LabelMatcher]) -> Incide
 #[derive(Clone, Debug)]
 pub struct Matchers(Vec<(LabelMatcher, Option<Regex>)>);
 
+impl PartialEq for Matchers {
+    fn eq(&self, other: &Self) -> bool {
+        self.conditions().eq(other.conditions())
+    }
+}
+
 impl Matchers {
     /// All of these conditions; says which one has no meaning.
     pub fn new(matchers: &[LabelMatcher]) -> Result<Self, String> {

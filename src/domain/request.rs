@@ -179,6 +179,8 @@ pub enum Question {
     Chronicle(IncidentId),
     /// This SLO of a probe is open: bring quantiles of how long its answers took.
     Latencies(SloId),
+    /// Runbooks are on screen: bring them in [`Snapshot::runbooks`](super::Snapshot::runbooks) as their files are now.
+    Runbooks,
     /// The output of this attempt of a step is on screen: bring it in [`Snapshot::output`](super::Snapshot::output), and go on bringing it
     /// while it grows. `None` once nobody looks.
     Output(Option<ActId>),

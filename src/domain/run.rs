@@ -303,7 +303,7 @@ impl Run {
                 if attempt.judged.is_some() {
                     return Err(RunRefusal::Settled { step, state: "judged" });
                 }
-                attempt.judged = Some(judgement.clone());
+                (attempt.judged, attempt.judged_at) = (Some(judgement.clone()), Some(at));
                 Ok(())
             }
         }

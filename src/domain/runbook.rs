@@ -22,7 +22,7 @@ pub use library::{Library, Reason, Unusable};
 pub use step::{Check, Command, Expectation, Hangup, HttpCall, Input, Observed, Shell, Step, StepKind};
 
 /// One runbook file.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Runbook {
     /// Its file's name without `.md`: `checkout-rollback`.
     pub id: RunbookId,

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     BurnRate, Calls, Chronicle, Definition, Duty, Entry, Episode, EventCounts, Grade, Group, Incident, IncidentId, Interval, LabelMatcher,
-    Labels, Lane, LastRun, Link, Objective, OnCallEntry, PagedIncident, Probed, Quantiles, QueueId, QueueMemory, QueueRow, QueueSample,
-    Rota, RotationLog, Run, RunId, RunbookId, SloId, SourceName, StepOutput, Text, Thread, Want, Window,
+    Labels, Lane, LastRun, Library, Link, Objective, OnCallEntry, PagedIncident, Probed, Quantiles, QueueId, QueueMemory, QueueRow,
+    QueueSample, Rota, RotationLog, Run, RunId, RunbookId, SloId, SourceName, StepOutput, Text, Thread, Want, Window,
 };
 
 /// Why a source gave no answer, by what can be done about it.
@@ -279,6 +279,8 @@ pub enum Event {
     Chronicle(IncidentId, Box<Chronicle>),
     /// What a step that somebody looks at has written; `None` if nobody looks any more.
     Output(Option<Arc<StepOutput>>),
+    /// The files of the runbooks were read anew.
+    Runbooks(Arc<Library>),
     /// Time passed: freshness, lapses.
     Tick,
 }
@@ -334,6 +336,8 @@ pub struct Snapshot {
     pub runs: BTreeMap<RunId, Arc<Run>>,
     /// The last run of each runbook in which something was done; one that never was run is not among them.
     pub last_runs: BTreeMap<RunbookId, Arc<LastRun>>,
+    /// The runbooks there are, as their files were when they were read last.
+    pub runbooks: Arc<Library>,
     /// What the step that somebody looks at has written.
     pub output: Option<Arc<StepOutput>>,
     /// Drills that were played, oldest first.
@@ -555,6 +559,7 @@ impl Snapshot {
             rotas_until: None,
             runs: BTreeMap::new(),
             last_runs: BTreeMap::new(),
+            runbooks: Arc::clone(&plan.runbooks),
             output: None,
             drills: Vec::new(),
             store: StoreState::default(),

@@ -8,8 +8,8 @@ use std::{collections::HashSet, sync::Arc};
 use chrono::{DateTime, Utc};
 
 use super::{
-    ActId, Delivery, Effect, Entry, Episode, Escalation, Fault, Grade, Incident, Moment, Origin, Outcome, Release, Response, Snapshot,
-    SourceName, Text, What, Window,
+    ActId, Actor, Delivery, Effect, Entry, Episode, Escalation, Fault, Grade, Incident, Moment, Origin, Outcome, Release, Response, Run,
+    Settled, Snapshot, SourceName, Text, What, Window,
 };
 
 /// Parts of a group whose beginning is told: those that want somebody most.
@@ -83,7 +83,7 @@ pub struct Passage {
     /// When.
     pub at: DateTime<Utc>,
     /// What, in one word: `fires`, `page`, `ticket`, `over`, `ack`, `unack`, `clear`, `note`, `resolve`, `snooze`, `escalate`, `assign`,
-    /// `failed`, `unknown`, `log`.
+    /// `failed`, `unknown`, `log`; of runs of runbooks `run`, `step`, `tick`, `skip`, `abort`, `effect`.
     pub what: &'static str,
     /// Who tells.
     pub told_by: Teller,
@@ -134,7 +134,41 @@ pub fn timeline(snapshot: &Snapshot, incident: &Incident) -> Vec<Passage> {
             all.extend(beginning(part));
         }
     }
+    let names: HashSet<_> = incident.names().collect();
+    let runs = snapshot.runs.values().filter(|run| run.incident.as_ref().is_some_and(|id| names.contains(id)));
+    all.extend(runs.flat_map(|run| of_run(run)));
     all.sort_by_key(|p| std::cmp::Reverse(p.at));
+    all
+}
+
+/// What happened in a run for the incident, oldest first.
+fn of_run(run: &Run) -> Vec<Passage> {
+    let passage = |at, what, who: Option<&Actor>, text: String, said: Option<&Text>| {
+        let who = who.map(|who| Text::from(format!("{who:#}")));
+        Passage { at, what, told_by: Teller::Journal, who, text: Text::from(text), said: said.cloned() }
+    };
+    let mut all = vec![passage(run.at, "run", Some(&run.by), format!("began {}, run {}", run.title, run.id), None)];
+    for step in &run.steps {
+        let name = &step.plan.name;
+        match &step.settled {
+            Some(Settled::Ticked { by, at, note }) => all.push(passage(*at, "tick", Some(by), format!("did `{name}`"), note.as_ref())),
+            Some(Settled::Skipped { by, at, reason }) => {
+                all.push(passage(*at, "skip", Some(by), format!("skipped `{name}`"), Some(reason)));
+            }
+            None => {}
+        }
+        for attempt in &step.attempts {
+            let (at, how) = match (&attempt.end, attempt.ended_at) {
+                (Some(end), Some(at)) => (at, format!(": {end}")),
+                _ => (attempt.at, String::new()),
+            };
+            all.push(passage(at, "step", Some(&attempt.by), format!("ran `{name}`{how}"), None));
+            if let (Some(judgement), Some(at)) = (&attempt.judged, attempt.judged_at) {
+                all.push(passage(at, "effect", None, format!("of `{name}`: {judgement}"), None));
+            }
+        }
+    }
+    all.extend(run.aborted.as_ref().map(|(by, at, why)| passage(*at, "abort", Some(by), format!("ended run {}", run.id), Some(why))));
     all
 }
 

@@ -28,14 +28,15 @@ use super::{
     Clock,
     fold::fold,
     ledger::{self, Ledger},
+    librarian::Librarian,
     perform::{self, Acting, Missing},
     poller::{Polled, Poller, random_bits},
     schedule::{Answered, Interest},
 };
 use crate::{
     domain::{
-        ActId, Actor, Chronicle, DRILL_PREFIX, Entry, Episode, Event, Grade, IncidentId, Lane, Outcome, Plan, Quantiles, ROTATION_PREFIX,
-        RUN_PREFIX, Reading, Request, SloId, Snapshot, SourceName, StoreState, What, Window,
+        ActId, Actor, Chronicle, DRILL_PREFIX, Entry, Episode, Event, Grade, IncidentId, Lane, Library, Outcome, Plan, Quantiles,
+        ROTATION_PREFIX, RUN_PREFIX, Reading, Request, SloId, Snapshot, SourceName, StoreState, What, Window,
     },
     sources::{Gives, Source},
     store::{ChangeWatch, Holder, Store, changes},
@@ -78,6 +79,8 @@ pub struct Setup {
     /// This program, which runs steps of runbooks by starting itself anew: a path that leads to the very one that runs now, also if its file
     /// was replaced.
     pub program: PathBuf,
+    /// Who reads the runbooks of the plan anew when somebody looks at them.
+    pub librarian: Librarian,
 }
 
 /// A store, or why there is none.
@@ -230,6 +233,9 @@ struct Core {
     bench: Option<Instant>,
     /// The output that is on screen.
     watched: Option<runs::Watched>,
+    /// Whether the runbooks are being read anew, and if so whether they are asked for once more; where they come back.
+    reading: Option<bool>,
+    shelved: (mpsc::UnboundedSender<Library>, mpsc::UnboundedReceiver<Library>),
 }
 
 impl Core {
@@ -265,6 +271,8 @@ impl Core {
             compacted,
             bench: None,
             watched: None,
+            reading: None,
+            shelved: mpsc::unbounded_channel(),
         }
     }
 
@@ -286,6 +294,7 @@ impl Core {
                 Some((act, entry)) = ended.recv() => self.ended(entry, &act),
                 Some((id, chronicle)) = self.told.1.recv() => self.told(&id, chronicle),
                 Some((id, found)) = self.quantiles.1.recv() => self.looked_through(id, found),
+                Some(library) = self.shelved.1.recv() => self.shelve(library),
                 () = changed(watch.as_ref()) => self.woken(),
                 () = sleep_until(next_beat) => {
                     next_beat = Instant::now() + beat;

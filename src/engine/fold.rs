@@ -63,6 +63,7 @@ pub fn fold(previous: &Snapshot, plan: &Plan, event: Event, now: DateTime<Utc>) 
         Event::Latencies(id, found) => probes::latencies(&mut next, id, found),
         Event::Chronicle(id, chronicle) => chronicled(&mut next, id, *chronicle),
         Event::Output(output) => next.output = output,
+        Event::Runbooks(library) => next.runbooks = library,
         Event::Tick => {}
     }
     settle(&mut next, previous, plan, now);

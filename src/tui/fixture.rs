@@ -41,7 +41,6 @@ pub fn settings() -> Settings {
         people: ["maya", "tom"].map(person).into(),
         services: [service("checkout")].into(),
         silencing: [(SourceName::new("am"), keeping)].into_iter().collect(),
-        runbooks: Arc::default(),
     }
 }
 
@@ -414,6 +413,7 @@ pub fn burning() -> Snapshot {
         drills: Vec::new(),
         runs: BTreeMap::new(),
         last_runs: BTreeMap::new(),
+        runbooks: Arc::default(),
         output: None,
         store: StoreState { place: Text::clean("/var/lib/burnwatch/acme"), trouble: None, lease: LeaseView::Ours },
         toasts: Vec::new(),

@@ -13,7 +13,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use chrono_tz::Tz;
 
-use crate::domain::{Library, Person, Request, Service, Silencing, Snapshot, Text};
+use crate::domain::{Person, Request, Service, Silencing, Snapshot, Text};
 
 mod action;
 mod answers;
@@ -100,8 +100,6 @@ pub struct Settings {
     pub people: Vec<Person>,
     /// What is said of services: owner, tier, rotation.
     pub services: BTreeMap<Text, Service>,
-    /// The runbooks there are.
-    pub runbooks: Arc<Library>,
     /// How acknowledgements are kept in Alertmanagers; said in the prompt.
     pub silencing: Silencing,
 }

@@ -112,7 +112,7 @@ impl Ui {
     }
     /// The runbooks for an incident.
     pub fn matching(&self, incident: &Incident) -> Vec<(&Arc<Runbook>, Reason)> {
-        self.settings.runbooks.matching(incident)
+        self.snapshot.runbooks.matching(incident)
     }
     /// The incident that runbooks would be opened for: that under the cursor, or the worst.
     pub fn for_incident(&self) -> Option<Arc<Incident>> {
@@ -124,11 +124,11 @@ impl Ui {
     }
     /// The selected runbook of the library.
     pub fn selected_book(&self) -> Option<&Arc<Runbook>> {
-        self.settings.runbooks.books.get(self.books.source_index()?)
+        self.snapshot.runbooks.books.get(self.books.source_index()?)
     }
     /// The library's order: what matches the selected incident first, then by service, then by title.
     pub(super) fn book_order(&self) -> Vec<u32> {
-        let library = &self.settings.runbooks;
+        let library = &self.snapshot.runbooks;
         let matching: Vec<RunbookId> =
             self.incident().map(|i| library.matching(i)).into_iter().flatten().map(|(book, _)| book.id.clone()).collect();
         let place = |book: &Runbook| matching.iter().position(|id| *id == book.id).unwrap_or(usize::MAX);
@@ -145,7 +145,7 @@ impl Open {
     }
     /// The runbook, as its file says.
     pub fn book<'a>(&self, ui: &'a Ui) -> Option<&'a Arc<Runbook>> {
-        ui.settings.runbooks.book(&self.id)
+        ui.snapshot.runbooks.book(&self.id)
     }
     fn incident_id(&self) -> Option<&IncidentId> {
         self.incident.as_ref().map(|i| &i.id)
@@ -307,13 +307,13 @@ fn go_on(open: &mut Open, ui: &mut Ui, now: DateTime<Utc>) -> Vec<Request> {
     let doing = match (next.plan.is_manual(), next.state()) {
         _ if next.plan.approve > 0 => {
             let name = &next.plan.name;
-            ui.fail(format!("step `{name}` needs the approval of others, and nobody can be asked yet: do it by hand, and skip it with k"));
+            ui.fail(format!("step `{name}` needs the approval of others, and nobody can be asked yet: do it by hand, and skip it with s"));
             return Vec::new();
         }
         (true, _) => Doing::Tick,
         (false, state) => Doing::Start { again: state == StepState::Unknown },
     };
-    if let Some(held) = ui.settings.runbooks.held.clone().filter(|_| doing != Doing::Tick) {
+    if let Some(held) = ui.snapshot.runbooks.held.clone().filter(|_| doing != Doing::Tick) {
         ui.fail(held.to_string());
         return Vec::new();
     }
@@ -336,7 +336,7 @@ fn begin(open: &mut Open, ui: &mut Ui, now: DateTime<Utc>) -> Vec<Request> {
         return Vec::new();
     }
     ui.say("beginning; nothing has run yet", now);
-    open.at = None;
+    (open.at, open.scroll, open.dry) = (None, 0, false);
     let verb = RunVerb::Begin { runbook: open.id.clone(), incident: open.incident_id().cloned(), drill: None };
     let subject = open.incident_id().cloned().unwrap_or_else(|| IncidentId::new("run:0"));
     vec![act(ui, subject, 0, verb)]
@@ -531,6 +531,9 @@ fn send(ui: &mut Ui, wish: RunWish, now: DateTime<Utc>) -> Vec<Request> {
         (open.at, open.scroll, open.dry) = (watched, 0, false);
     }
     ui.say(said, now);
+    if let Some(notice) = &mut ui.notice {
+        notice.asked = Some((run.id, newest));
+    }
     vec![act(ui, run.id.subject(), seen, verb)]
 }
 
@@ -540,6 +543,30 @@ impl Ui {
         let going_on = self.book.as_deref().and_then(|open| open.run(self)).map(|run| run.id);
         if let (Some(open), Some(id)) = (&mut self.book, going_on) {
             open.pinned = Some(id);
+        }
+    }
+    /// What was asked for in a run is no longer on its way once the run has gone on.
+    pub(super) fn unsay(&mut self) {
+        let asked = self.notice.as_ref().and_then(|notice| notice.asked);
+        let gone_on = |(id, version)| self.snapshot.runs.get(&id).is_some_and(|run| run.version > version);
+        if asked.is_some_and(gone_on) {
+            self.notice = None;
+        }
+    }
+    /// Runbooks are read anew whenever they, or one of them, come on screen.
+    pub(super) fn runbooks_wanted(&mut self) -> Option<Question> {
+        let one = || self.book.as_deref().map_or_else(|| RunbookId::new(""), |open| open.id.clone());
+        let read = (self.screen == Screen::Runbooks).then(one);
+        let news = read.is_some() && read != self.read;
+        self.read = read;
+        news.then_some(Question::Runbooks)
+    }
+    /// The files were read anew: something else may match.
+    pub(super) fn match_anew(&mut self) {
+        let incident = self.book.as_deref().filter(|open| !open.others.is_empty()).and_then(|open| open.incident.clone());
+        let matching = incident.map(|incident| self.matching(&incident).into_iter().map(|(book, _)| book.id.clone()).collect());
+        if let (Some(open), Some(matching)) = (&mut self.book, matching) {
+            open.others = matching;
         }
     }
     /// The output of the step that is looked at is wanted, or no longer.

@@ -29,7 +29,7 @@ use super::{
     widgets::figures::Age,
 };
 use crate::domain::{
-    ActId, Actor, Escalation, Freshness, Hold, Incident, IncidentId, Lapsing, Library, Origin, Question, QueueRow, Request, Rota,
+    ActId, Actor, Escalation, Freshness, Hold, Incident, IncidentId, Lapsing, Library, Origin, Question, QueueRow, Request, Rota, RunId,
     RunbookId, Severity, Sli, SloId, SloRow, Snapshot, SourceName, SourceRow, Status, Text, Verb, WARNING, Window, board, lapsing,
 };
 
@@ -304,6 +304,8 @@ pub struct Notice {
     pub text: String,
     /// Until when it is shown.
     pub until: DateTime<Utc>,
+    /// The run in which something was asked for, as it stood: once it goes on, the screen says what came of it.
+    pub asked: Option<(RunId, u64)>,
 }
 
 /// What the last frame showed.
@@ -417,6 +419,8 @@ pub struct Ui {
     timed: Option<(SloId, DateTime<Utc>)>,
     /// Whose output is being brought.
     pub(super) watched: Option<ActId>,
+    /// The runbook that was on screen when their files were last wanted; one without a name is the library.
+    pub(super) read: Option<RunbookId>,
     begun: bool,
     warned: HashSet<(IncidentId, DateTime<Utc>)>,
 }
@@ -479,6 +483,7 @@ impl Ui {
             looked_up: None,
             timed: None,
             watched: None,
+            read: None,
             begun: false,
             warned: HashSet::new(),
         };
@@ -497,6 +502,8 @@ impl Ui {
         self.follow_detail();
         self.follow_names();
         self.pin();
+        self.match_anew();
+        self.unsay();
         self.refresh_lists();
         self.forget_marks();
         self.take_toasts(now);
@@ -594,7 +601,7 @@ impl Ui {
 
     /// Say something that went well, for four seconds.
     pub fn say(&mut self, text: impl Into<String>, now: DateTime<Utc>) {
-        self.notice = Some(Notice { text: text.into(), until: now + TimeDelta::seconds(4) });
+        self.notice = Some(Notice { text: text.into(), until: now + TimeDelta::seconds(4), asked: None });
     }
 
     /// Say something that failed, until it is read.
@@ -621,7 +628,7 @@ impl Ui {
         self.rotas.refresh(all(snapshot.rotas.len()), |i| rota_name(&snapshot, i));
         self.queue_lines = queues::lines(&snapshot, self.queue_filter.as_ref(), self.queue_sort, &self.unfolded);
         self.queues.refresh(all(self.queue_lines.len()), |i| queue_key(&self.queue_lines, i));
-        let library = self.settings.runbooks.clone();
+        let library = self.snapshot.runbooks.clone();
         self.books.refresh(self.book_order(), |i| book_id(&library, i));
         self.fit();
     }
@@ -851,7 +858,8 @@ impl Ui {
         let (slo, incident, hold) = (self.slos.selected(), self.incidents.selected(), self.holds.selected());
         let queue = self.queues.selected().cloned();
         self.drawn = Drawn { slo: slo.cloned(), incident: incident.cloned(), hold: hold.cloned(), queue, below };
-        let looks = [self.history_wanted(), self.chronicle_wanted(now), self.latencies_wanted(now), self.output_wanted()];
+        let looks =
+            [self.history_wanted(), self.chronicle_wanted(now), self.latencies_wanted(now), self.runbooks_wanted(), self.output_wanted()];
         looks.into_iter().flatten().map(Request::Look).collect()
     }
 

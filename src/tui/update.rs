@@ -234,7 +234,7 @@ fn step(ui: &mut Ui, by: i64, now: DateTime<Utc>) {
     match ui.screen {
         Screen::Sources => ui.sources.choose(to(ui.sources.at()), |i| source_name(&snapshot, i)),
         Screen::Board => ui.holds.choose(to(ui.holds.at()), |i| hold_key(&ui.board, i)),
-        Screen::Runbooks => ui.books.choose(to(ui.books.at()), |i| book_id(&ui.settings.runbooks, i)),
+        Screen::Runbooks => ui.books.choose(to(ui.books.at()), |i| book_id(&ui.snapshot.runbooks, i)),
         Screen::OnCall => ui.rotas.choose(to(ui.rotas.at()), |i| rota_name(&snapshot, i)),
         _ if ui.on_incidents() => ui.incidents.choose(to(ui.incidents.at()), |i| incident_id(&snapshot, i)),
         _ if ui.on_queues() => ui.queues.choose(to(ui.queues.at()), |i| queue_key(&ui.queue_lines, i)),
@@ -269,7 +269,7 @@ fn first(ui: &mut Ui) {
     match ui.screen {
         Screen::Sources => ui.sources.rest(|i| source_name(&snapshot, i)),
         Screen::Board => ui.holds.rest(|i| hold_key(&ui.board, i)),
-        Screen::Runbooks => ui.books.rest(|i| book_id(&ui.settings.runbooks, i)),
+        Screen::Runbooks => ui.books.rest(|i| book_id(&ui.snapshot.runbooks, i)),
         Screen::OnCall => ui.rotas.rest(|i| rota_name(&snapshot, i)),
         _ if ui.on_incidents() => ui.incidents.rest(|i| incident_id(&snapshot, i)),
         _ if ui.on_queues() => ui.queues.rest(|i| queue_key(&ui.queue_lines, i)),

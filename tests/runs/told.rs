@@ -1,14 +1,20 @@
 //! What a step is told and what it gets, how it ends, and what a person sees of that.
 
-use std::{fs, process::Stdio};
+use std::{collections::BTreeMap, fs, process::Stdio};
 
-use burnwatch::domain::{Actor, Begun, Entry, Facts, How, Labels, RunEvent, RunId, RunState, Severity, StepState, What};
+use burnwatch::{
+    domain::{
+        Act, Actor, Begun, Entry, Facts, How, Labels, Question, Request, RunEvent, RunId, RunState, RunVerb, Severity, Snapshot, StepState,
+        Verb, What,
+    },
+    engine::Clock,
+};
 use chrono::Utc;
 use serde_json::Value;
 
 use crate::{
     home::{Home, how},
-    support,
+    support::{self, cockpit::Cockpit},
 };
 
 /// A run for an incident with these labels, begun by the journal alone.
@@ -64,6 +70,27 @@ fn labels_arrive_byte_for_byte_and_none_of_them_is_run() {
         assert!(said.contains(why) && said.contains("nothing was done"), "{said}");
         assert_eq!((home.run(run).steps[0].attempts.len(), home.file("value").exists()), (0, false));
     }
+}
+
+/// What `--dry-run` says of a step's variables is what it is then given, to the byte; only what is made as it starts is not said.
+#[test]
+fn a_dry_run_tells_exactly_what_the_step_is_told() {
+    let text =
+        "## Look\n```sh {name=look timeout=20s inputs=\"region=eu|us default eu, ticket\"}\ncat \"/proc/$$/environ\" > environ\n```\n";
+    let home = Home::new(&[("look", text)]);
+    let run = begin(&home, "look", &[("value", "it's \"$(touch x)\"\n\u{1b}[2J -rf é\u{202e}"), ("k8s.io/name", &"y".repeat(50_000))]);
+    let words = [&run.to_string(), "--input", "ticket=-rf $HOME"];
+    let (shown, _) = home.says(0, &[&["run", "--dry-run", "--json"], &words[..]].concat());
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    let shown = shown["steps"][0]["variables"].as_object().unwrap();
+    assert_eq!(home.run(run).steps[0].attempts.len(), 0);
+    home.says(0, &[&["run"], &words[..]].concat());
+    let environ = fs::read(home.file("environ")).unwrap();
+    let given = environ.split(|b| *b == 0).filter_map(|v| std::str::from_utf8(v).unwrap().split_once('='));
+    let given: BTreeMap<_, _> = given.filter(|(name, _)| name.starts_with("BW_") && !["BW_RUN", "BW_RUN_KEY"].contains(name)).collect();
+    let shown: BTreeMap<_, _> = shown.iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap())).collect();
+    assert_eq!(shown, given);
+    assert!(shown.len() >= 12 && shown.contains_key("BW_INCIDENT_JSON") && shown["BW_INPUT_TICKET"] == "-rf $HOME", "{:?}", shown.keys());
 }
 
 #[test]
@@ -184,6 +211,40 @@ fn a_runbook_that_has_changed_is_another_runbook() {
     let (_, said) = home.says(1, &["run", "1"]);
     assert!(said.contains("not what it was when this run began"), "{said}");
     assert!(!home.file("x").exists());
+}
+
+/// A cockpit that is open reads the files again when somebody looks at runbooks: what it shows and runs is what they say now.
+#[test]
+fn a_cockpit_runs_what_the_file_says_when_it_is_opened() {
+    let book = |word: &str| format!("## One\n```sh {{name=one timeout=20s}}\necho {word} >> done\n```\n");
+    let home = Home::new(&[("one", &book("old"))]);
+    let mut cockpit = Cockpit::start(&home.config(), Clock::system());
+    let ask = |cockpit: &Cockpit, run: u64, seen: u64, verb: RunVerb| {
+        let incident = if run == 0 { "run:".into() } else { RunId(run).subject() };
+        cockpit.ask(Request::Act(Act { incident, seen, verb: Verb::Run(verb), by: None }));
+    };
+    let begin = || RunVerb::Begin { runbook: "one".into(), incident: None, drill: None };
+    let start = || RunVerb::Start { step: "one".into(), inputs: BTreeMap::new(), again: false };
+    ask(&cockpit, 0, 0, begin());
+    let old = cockpit.wait_for("the run", |s| s.runs.len() == 1).runs[&RunId(1)].hash.clone();
+    fs::write(home.file("one.md"), format!("---\ntitle: one\n---\n{}", book("new"))).unwrap();
+    fs::write(home.file("two.md"), "## Two {manual}\nBy hand.\n").unwrap();
+    fs::write(home.file("broken.md"), "## Two\n```sh {name=a timeout=never}\ntrue\n```\n").unwrap();
+    cockpit.ask(Request::Look(Question::Runbooks));
+    let read = |s: &Snapshot| s.runbooks.book(&"one".into()).is_some_and(|b| b.hash != old) && s.runbooks.book(&"two".into()).is_some();
+    let snapshot = cockpit.wait_for("the files as they are now", read);
+    assert_eq!(snapshot.runbooks.unusable.len(), 1);
+    // The run that is open is bound to what it began with; the next one to what the file says now.
+    ask(&cockpit, 1, 1, start());
+    let changed = |s: &Snapshot| s.toasts.iter().any(|t| t.text.as_str().contains("not what it was when this run began"));
+    cockpit.wait_for("a no", changed);
+    ask(&cockpit, 1, 1, RunVerb::Abort { reason: "changed".into() });
+    cockpit.wait_for("its end", |s| s.runs[&RunId(1)].state() == RunState::Aborted);
+    ask(&cockpit, 0, 0, begin());
+    cockpit.wait_for("the next run", |s| s.runs.len() == 2);
+    ask(&cockpit, 2, 1, start());
+    assert_eq!(how(&home.end(2, "one").1), How::Ok);
+    assert_eq!(home.read("done"), "new\n");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use burnwatch::{
     config::{self, Found, Origin, Vocabulary},
     domain::{AckPolicy, Actor, Plan, Snapshot, StoreState},
-    engine::{self, Clock, Running, Setup},
+    engine::{self, Clock, Librarian, Running, Setup},
     sources::{Source, registry},
     store::{Holder, Store},
 };
@@ -40,7 +40,8 @@ impl Cockpit {
             tokio::time::timeout(DEADLINE, wait).await.map(|found| Arc::clone(&found.unwrap()))
         });
         seen.unwrap_or_else(|_| {
-            panic!("waited for {what}, and saw {:#?} {:#?}", running.snapshots.borrow().threads, running.snapshots.borrow().runs)
+            let last = running.snapshots.borrow();
+            panic!("waited for {what}, and saw {:#?} {:#?} {:#?}", last.threads, last.runs, last.toasts)
         })
     }
 
@@ -65,7 +66,9 @@ fn setup(file: &Path, clock: Clock) -> Setup {
     let sources: Vec<Arc<dyn Source>> =
         loaded.sources.iter().map(|row| row.source(&loaded.config.definitions, &loaded.config.gauges).unwrap()).collect();
     let config = loaded.config;
-    let runbooks = Arc::new(config::library(&config, &[]).library);
+    let files = config.clone();
+    let librarian = Librarian::of(move || config::library(&files, &[]).library);
+    let runbooks = Arc::new(librarian.read());
     let plan = Plan {
         groups: config.groups,
         name: config.cockpit.name.clone(),
@@ -85,6 +88,7 @@ fn setup(file: &Path, clock: Clock) -> Setup {
     let store = Store::open(&config.store.url.unwrap()).unwrap();
     Setup {
         program: env!("CARGO_BIN_EXE_burnwatch").into(),
+        librarian,
         plan: Arc::new(plan),
         sources,
         store: Some(Arc::new(store)),

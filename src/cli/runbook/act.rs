@@ -90,7 +90,9 @@ pub fn run(common: &Common, words: &RunWords) -> Result<Code> {
         Err(why) => return shown::refused(Code::Usage, &why, words.json),
     };
     if words.dry_run {
-        return dry::show(&Run::imagined(&book, incident.as_deref()), &book, words.step.as_deref(), &inputs, words.json);
+        let open = desk.snapshot.open_run(&book.id, incident.as_ref().map(|i| &i.id)).map(|run| Run::clone(run));
+        let run = open.unwrap_or_else(|| Run::imagined(&book, incident.as_deref()));
+        return dry::show(&run, &book, words.step.as_deref(), &inputs, words.json);
     }
     let id = match begin(&mut desk, &book, incident.as_deref())? {
         Ok(id) => id,

@@ -70,6 +70,8 @@ pub struct Attempt {
     pub ended_at: Option<DateTime<Utc>>,
     /// What became of what it was meant to change.
     pub judged: Option<Judgement>,
+    /// When that was written.
+    pub judged_at: Option<DateTime<Utc>>,
 }
 
 impl Attempt {
@@ -88,6 +90,7 @@ impl Attempt {
             end: None,
             ended_at: None,
             judged: None,
+            judged_at: None,
         }
     }
     /// How it ended, in one word.

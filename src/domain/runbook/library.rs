@@ -9,7 +9,7 @@ use crate::domain::{Incident, Link, Op, RunbookId, Text};
 const URL_ANNOTATIONS: [&str; 3] = ["runbook_url", "runbook", "runbookURL"];
 
 /// All runbooks, in the order in which the config names them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Library {
     /// Those that can be used; their ids are unique.
     pub books: Vec<Arc<Runbook>>,

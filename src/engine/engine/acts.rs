@@ -58,7 +58,11 @@ impl Core {
 
     pub(super) fn request(&mut self, request: Request, done: &mpsc::UnboundedSender<Ended>) {
         match request {
-            Request::Look(Question::Refresh) => self.refresh.send_modify(|n| *n += 1),
+            Request::Look(Question::Refresh) => {
+                self.refresh.send_modify(|n| *n += 1);
+                self.read_runbooks();
+            }
+            Request::Look(Question::Runbooks) => self.read_runbooks(),
             Request::Look(Question::Chronicle(id)) => self.look_up(&id),
             Request::Look(Question::Latencies(id)) => self.look_up_latencies(id),
             Request::Look(Question::Output(key)) => self.watch_output(key),

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::{Core, Setup, acting, first, fold, perform, random_bits};
 use crate::{
-    domain::{Act, ActId, Entry, Event, Run, RunEvent, RunVerb, Snapshot, StepOutput, Verb, What, undecided},
+    domain::{Act, ActId, Entry, Event, Library, Plan, Run, RunEvent, RunVerb, Snapshot, StepOutput, Verb, What, undecided},
     engine::perform::look_after_runs,
     store::{Store, StoreError},
 };
@@ -67,6 +67,32 @@ impl Core {
         for (entry, version) in told {
             // Whoever wrote meanwhile is read first, and then this is told the next time.
             let _ = store.append(entry, Some(version));
+        }
+    }
+
+    /// Read the files of the runbooks anew, beside everything else: a disk may be slow. One reading at a time.
+    pub(super) fn read_runbooks(&mut self) {
+        if let Some(again) = &mut self.reading {
+            *again = true;
+            return;
+        }
+        self.reading = Some(false);
+        let (librarian, shelved) = (self.setup.librarian.clone(), self.shelved.0.clone());
+        tokio::task::spawn_blocking(move || shelved.send(librarian.read()));
+    }
+
+    /// The runbooks as their files are now: what is shown and what is run are the same. A run is bound to what it began with.
+    pub(super) fn shelve(&mut self, library: Library) {
+        let again = self.reading.take() == Some(true);
+        if library != *self.setup.plan.runbooks {
+            let runbooks = Arc::new(library);
+            let plan = Plan { runbooks: Arc::clone(&runbooks), ..Plan::clone(&self.setup.plan) };
+            self.setup = Arc::new(Setup { plan: Arc::new(plan), ..Setup::clone(&self.setup) });
+            self.take(Event::Runbooks(runbooks));
+            self.show();
+        }
+        if again {
+            self.read_runbooks();
         }
     }
 

@@ -24,6 +24,7 @@ impl Rig {
         let store = Arc::new(Store::open(&self.folder.path().join("store")).unwrap());
         let setup = Setup {
             program: "/proc/self/exe".into(),
+            librarian: Librarian::of(Library::default),
             plan: Arc::new(plan),
             sources: Vec::new(),
             store: Some(store),

@@ -75,8 +75,8 @@ fn variable(name: &str, value: &str, width: u16) -> Vec<(Role, String)> {
     lines
 }
 
-/// A line in pieces of `width` cells.
-fn pieces(text: &str, width: u16) -> Vec<String> {
+/// A line in pieces of `width` cells; one that is empty is one piece.
+pub fn pieces(text: &str, width: u16) -> Vec<String> {
     let mut out = vec![String::new()];
     let mut used = 0;
     for c in text.chars() {

@@ -56,7 +56,9 @@ pub fn draw(canvas: &mut Canvas<'_>, scroll: u16, view: View<'_>) -> u16 {
 fn lines(view: View<'_>) -> Vec<Line<'_>> {
     let bindings = view.ui.keymap.bindings();
     let mut lines = Vec::new();
-    for scope in [Scope::Screens, Scope::Runbook, Scope::Prompt, Scope::Typing, Scope::Always] {
+    // Where the person is comes first.
+    let (first, second) = if view.ui.open_book().is_some() { (Scope::Runbook, Scope::Screens) } else { (Scope::Screens, Scope::Runbook) };
+    for scope in [first, second, Scope::Prompt, Scope::Typing, Scope::Always] {
         lines.push(Line::Head(scope.title()));
         lines.extend(bindings.iter().filter(|b| b.scope == scope).map(Line::Key));
     }

@@ -75,7 +75,7 @@ fn handed(canvas: &mut Canvas<'_>, handing: &Handing, view: View<'_>) {
 fn run_sentence(wish: &RunWish, view: View<'_>) -> String {
     let title = wish.run.step(&wish.step).map_or_else(|| wish.step.to_string(), |s| s.plan.title.to_string());
     let name = brief(&title, 60);
-    let book = view.ui.settings.runbooks.book(&wish.run.runbook);
+    let book = view.ui.snapshot.runbooks.book(&wish.run.runbook);
     let step = |name: &StepName| book.and_then(|b| b.step(name));
     let what = |step: &Step| {
         let lines = step.kind.does();
@@ -138,6 +138,8 @@ fn word(ui: &Ui, binding: &Binding) -> &'static str {
     let held = || ui.marked_incidents().is_empty() && ui.actionable().is_some_and(|i| i.ack.is_some());
     match binding.action {
         Action::Acknowledge if held() => "take over",
+        Action::Step(_) if ui.open_book().is_some_and(|open| open.dry) => "scroll",
+        Action::Back if ui.open_book().is_some_and(|open| open.dry) => "to the steps",
         _ => binding.footer,
     }
 }
@@ -256,7 +258,7 @@ fn does_something(ui: &Ui, action: &Action, now: DateTime<Utc>) -> bool {
 
 /// Whether enter would begin a run or ask for its next step.
 pub fn goes_on(ui: &Ui, open: &Open) -> bool {
-    let free = |step: &RunStep| step.plan.approve == 0 && (step.plan.is_manual() || ui.settings.runbooks.held.is_none());
+    let free = |step: &RunStep| step.plan.approve == 0 && (step.plan.is_manual() || ui.snapshot.runbooks.held.is_none());
     let run = open.run(ui).filter(|r| !r.state().is_over());
     run.map_or(open.book(ui).is_some(), |r| r.at_work().is_none() && r.next().is_some_and(free))
 }
@@ -268,11 +270,15 @@ fn in_runbook(ui: &Ui, action: &Action) -> bool {
     let acts = ui.acting_is_off().is_none();
     match action {
         Action::Open => acts && goes_on(ui, open),
+        // A dry run is read, and left.
+        Action::DryRun | Action::Skip | Action::Undo | Action::Abort | Action::NextPane if open.dry => false,
         Action::Skip => acts && run.is_some_and(|r| r.at_work().is_none() && r.next().is_some()),
         Action::Undo => acts && run.is_some_and(|r| r.at_work().is_none() && undoable(r).is_some()),
         Action::Cancel => acts && run.is_some_and(|r| r.at_work().is_some()),
         Action::Abort => acts && run.is_some(),
         Action::NextPane => open.run(ui).is_none() && open.others.len() > 1,
+        Action::Step(_) if open.dry => ui.drawn.below > 0 || open.scroll > 0,
+        Action::Step(_) => open.order(ui).len() > 1,
         _ => true,
     }
 }
@@ -458,7 +464,7 @@ fn name_of(incident: &Incident) -> String {
 }
 
 /// The beginning of `text` in at most `most` cells: what others wrote must not push what will happen off the prompt.
-fn brief(text: &str, most: u16) -> Cow<'_, str> {
+pub fn brief(text: &str, most: u16) -> Cow<'_, str> {
     if cells(text) <= most {
         return Cow::Borrowed(text);
     }

@@ -22,7 +22,8 @@ use super::{
     },
     View,
     canvas::{Canvas, cells, wrap},
-    dry::{dry_lines, facts, span},
+    dry::{dry_lines, facts, pieces, span},
+    prompt::brief,
     runbooks, slos,
 };
 use crate::domain::{
@@ -115,7 +116,7 @@ impl Page<'_> {
     }
 
     fn next_words(&self) -> (&'static str, Role, String) {
-        if let Some(held) = &self.view.ui.settings.runbooks.held {
+        if let Some(held) = &self.view.ui.snapshot.runbooks.held {
             return ("", Role::Warning, held.to_string());
         }
         if let Some(off) = self.view.ui.acting_is_off() {
@@ -149,11 +150,11 @@ impl Page<'_> {
     fn turn(&self, run: &Run, next: &RunStep) -> (&'static str, Role, String) {
         let name = format!("step {}, {}", self.number(&next.plan.name), next.plan.title);
         let undo = undoable(run).map_or("", |_| "U undoes · ");
-        let failed = |what: &str| format!("{what}: {undo}k skips it with a reason · enter runs it again");
+        let failed = |what: &str| format!("{what}: {undo}s skips it with a reason · enter runs it again");
         match next.state() {
             _ if next.plan.approve > 0 => {
                 let number = self.number(&next.plan.name);
-                ("", Role::Warning, format!("step {number} needs others' approval, which cannot be asked for yet: k skips it"))
+                ("", Role::Warning, format!("step {number} needs others' approval, which cannot be asked for yet: s skips it"))
             }
             StepState::Unknown => ("", Role::Unknown, failed("nobody saw how it ended; look at what it did")),
             StepState::Failed | StepState::TimedOut | StepState::Cancelled | StepState::NotRun => {
@@ -289,7 +290,7 @@ impl Page<'_> {
         }
         let fixed = lines.len();
         if let Some((_, step)) = of_run {
-            lines.extend(self.done(step));
+            lines.extend(self.done(step, room));
         }
         if self.run.is_none() && self.book.is_some() {
             return self.with_history(canvas, area, name, &lines);
@@ -341,7 +342,7 @@ impl Page<'_> {
     }
 
     /// What became of a step so far.
-    fn done(&self, step: &RunStep) -> Vec<(Role, String)> {
+    fn done(&self, step: &RunStep, room: u16) -> Vec<(Role, String)> {
         let mut lines = Vec::new();
         match &step.settled {
             Some(Settled::Skipped { by, at, reason }) => {
@@ -356,7 +357,8 @@ impl Page<'_> {
         let Some(attempt) = step.attempts.last() else { return lines };
         let times = if step.attempts.len() > 1 { format!(", attempt {}", step.attempts.len()) } else { String::new() };
         lines.push((Role::Muted, format!("── output, started {} by {:#}{times} ──", self.view.when(attempt.at, true), attempt.by)));
-        lines.extend(self.output(attempt));
+        // Every character where it stands, and none of them cut off.
+        lines.extend(self.output(attempt).into_iter().flat_map(|(role, line)| pieces(&line, room).into_iter().map(move |l| (role, l))));
         lines.extend(self.ended(attempt));
         lines
     }
@@ -390,9 +392,21 @@ impl Page<'_> {
 
     /// The effect that is wished for and how it stands; the first line is its head.
     fn effect_lines(&self, of_run: Option<(&Run, &RunStep)>, name: &StepName, width: u16) -> Vec<(Role, String)> {
-        let wish = of_run.and_then(|(_, s)| s.plan.effect.as_ref()).or_else(|| self.book?.step(name)?.effect.as_ref());
-        let Some(wish) = wish else { return Vec::new() };
-        let head = (Role::Muted, format!("effect: {wish}"));
+        let own = of_run.and_then(|(_, s)| s.plan.effect.as_ref()).or_else(|| self.book?.step(name)?.effect.as_ref());
+        // Beside a step that is to change nothing what the one before has changed stays in sight.
+        let before = || {
+            let run = self.run?;
+            let ran = |s: &&RunStep| s.plan.effect.is_some() && s.attempts.iter().any(|a| a.ended_at.is_some());
+            run.steps.iter().rev().find(ran).map(|step| (run, step))
+        };
+        let of_run = if own.is_some() { of_run } else { before() };
+        let Some(wish) = own.or_else(|| of_run?.1.plan.effect.as_ref()) else { return Vec::new() };
+        let whose = if own.is_some() {
+            String::new()
+        } else {
+            of_run.map_or_else(String::new, |(_, s)| format!(" of step {}", self.number(&s.plan.name)))
+        };
+        let head = (Role::Muted, format!("effect{whose}: {wish}"));
         let after = of_run.and_then(|(run, step)| aftermath(run, step, self.view.snapshot, self.view.now));
         let judged = of_run.and_then(|(_, s)| s.attempts.iter().rev().find_map(|a| a.judged.as_ref()));
         let told = match (judged, after) {
@@ -429,7 +443,8 @@ impl Page<'_> {
         let top = usize::from(self.open.scroll).min(lines.len().saturating_sub(rows));
         let below = lines.len().saturating_sub(top + rows);
         let note = if below > 0 { format!("nothing runs here · j for {below} more") } else { "nothing runs here".to_owned() };
-        canvas.rule(0, &format!("dry run: {}", self.titled(&name)), format_args!("{note}"), true);
+        let title = format!("dry run: {}", self.titled(&name));
+        canvas.rule(0, &brief(&title, w.saturating_sub(cells(&note) + 12)), format_args!("{note}"), true);
         for (y, (role, line)) in (1..canvas.height()).zip(lines.iter().skip(top)) {
             canvas.text(1, y, w.saturating_sub(2), *role, line);
         }

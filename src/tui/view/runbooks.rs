@@ -22,7 +22,7 @@ const WIDE: u16 = 100;
 
 /// Draw the body of the screen.
 pub fn draw(canvas: &mut Canvas<'_>, body: Rect, view: View<'_>) {
-    let library = &*view.ui.settings.runbooks;
+    let library = &*view.ui.snapshot.runbooks;
     let (upper, lower) = layout::library(body);
     if library.books.is_empty() {
         return nothing(&mut canvas.piece(body), library);
