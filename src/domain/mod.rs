@@ -70,7 +70,7 @@ pub use plan::{AckPolicy, Ask, Definition, Feed, Lane, Person, Plan, Service, So
 pub use probe::{Certificate, Phases, Probed};
 pub use queue::{
     Age, BadPattern, GaugeTable, Measure, QueueCell, QueueGauges, QueueMark, QueueMemory, QueuePattern, QueueRow, QueueRule, QueueSample,
-    QueueState, QueueTrail, QueueVerdict, Stall, UNLESS_TOLD, worst_first,
+    QueueState, QueueTrail, QueueVerdict, STALLED, Stall, UNLESS_TOLD, worst_first,
 };
 pub use request::{Act, Question, Request, RunVerb, Verb};
 pub use response::{LOOKS_BACK, Mean, Response, SERVICE_LABELS, response, service_of_labels};

@@ -20,7 +20,7 @@ pub use trail::{QueueCell, QueueMark, QueueTrail};
 pub use verdict::{Age, QueueVerdict, Stall};
 use verdict::{age, judge, state};
 
-use super::{QueueId, SourceName, Text};
+use super::{Labels, QueueId, SourceName, Text};
 
 /// What one poll saw of one queue.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -121,6 +121,9 @@ impl QueueState {
     }
 }
 
+/// The name of the alert that a stalled queue is, by which runbooks ask for it.
+pub const STALLED: &str = "QueueStalled";
+
 /// One queue and all that is known of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QueueRow {
@@ -191,6 +194,11 @@ impl QueueRow {
         Arc::make_mut(&mut trail).push(QueueMark::of(&now, as_of));
         let stall = before.and_then(|row| row.verdict.stall);
         Some(Self::remembered(source, QueueMemory { now, as_of, trail, stall }, rules))
+    }
+    /// What an incident of it can be known by: `queue`, `source`, and `service` if it is known.
+    pub fn labels(&self) -> Labels {
+        let own = [("queue", self.name().as_str()), ("source", self.source.as_str())];
+        own.into_iter().chain(self.service.as_ref().map(|s| ("service", s.as_str()))).collect()
     }
     /// What is to be written down of it.
     pub fn memory(&self) -> QueueMemory {

@@ -3,7 +3,7 @@
 //! A [`Reading`] is what one poll of one source saw, in parts that each succeed or fail alone. A [`Snapshot`] is all that is known;
 //! `fold` (in the engine) makes the next one of an [`Event`]. Both are values: no clock, no I/O.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     BurnRate, Calls, Chronicle, Definition, Duty, Entry, Episode, EventCounts, Grade, Group, Incident, IncidentId, Interval, LabelMatcher,
     Labels, Lane, LastRun, Library, Link, Objective, OnCallEntry, PagedIncident, Probed, Quantiles, QueueId, QueueMemory, QueueRow,
-    QueueSample, Rota, RotationLog, Run, RunId, RunbookId, SloId, SourceName, StepOutput, Text, Thread, Want, Window,
+    QueueSample, Rota, RotationLog, Run, RunId, RunbookId, Sli, SloId, SourceName, StepOutput, Text, Thread, Untrusted, Want, Window,
 };
 
 /// Why a source gave no answer, by what can be done about it.
@@ -577,6 +577,19 @@ impl Snapshot {
         let ends = |c: &&Probed| c.certificate.map(|certificate| certificate.ends);
         self.probes.get(source)?.iter().filter(|c| c.certificate.is_some()).min_by_key(ends)?.warning(self.at)
     }
+    /// The SLO on the age of a queue, if one is promised.
+    pub fn promise_of(&self, queue: &QueueRow) -> Option<&Arc<SloRow>> {
+        let of_queue = |slo: &&Arc<SloRow>| {
+            let named = || slo.queue().is_some_and(|name| name.text() == *queue.name());
+            slo.definition.source == queue.source && named()
+        };
+        self.slos.iter().find(of_queue)
+    }
+    /// Whether something that is watched cannot be seen: a source does not answer or has not yet, or an SLO has no figures of now.
+    pub fn is_blind(&self) -> bool {
+        let unseen = |slo: &Arc<SloRow>| matches!(slo.state, State::Stale | State::NoData | State::Unknown);
+        self.sources.iter().any(|s| s.state != Freshness::Fresh) || self.slos.iter().any(unseen)
+    }
     /// Certificates that end soon, or have ended, and of which source.
     pub fn certificate_warnings(&self) -> impl Iterator<Item = (&SourceName, Text)> {
         let of = |(source, checks): (_, &Arc<Vec<Probed>>)| {
@@ -614,6 +627,19 @@ impl Snapshot {
 }
 
 impl SloRow {
+    /// The queue whose age is promised; `None` of any other SLO.
+    pub fn queue(&self) -> Option<&Untrusted> {
+        self.group.0.first().filter(|_| matches!(self.definition.sli, Sli::Queue(_)))
+    }
+    /// What is promised, told from all else that its service promises: `availability`; of a queue that is not called as its service is,
+    /// `orders age`.
+    pub fn title(&self) -> Cow<'_, str> {
+        let name = self.definition.name.as_str();
+        match self.queue().map(Untrusted::text) {
+            Some(queue) if queue != self.service => format!("{queue} {name}").into(),
+            _ => name.into(),
+        }
+    }
     /// The figure over `window`.
     pub fn figure(&self, window: Window) -> Option<&Figure> {
         self.figures.iter().find(|(w, _)| *w == window).map(|(_, f)| f)

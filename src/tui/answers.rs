@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::{Grade, Incident, SloRow, Snapshot, State, Status, Text};
+use crate::domain::{Grade, Incident, QueueRow, SloRow, Snapshot, State, Status, Text};
 
 /// The worst thing now.
 #[derive(Clone, Debug)]
@@ -84,6 +84,16 @@ pub fn incident_of(snapshot: &Snapshot, row: &SloRow) -> Option<Arc<Incident>> {
     let own = snapshot.incidents.iter().find(|i| open(i) && is_own(i, row));
     let of_service = |i: &&Arc<Incident>| open(i) && i.service.as_ref() == Some(&row.service) && !i.is_own();
     own.or_else(|| snapshot.incidents.iter().find(of_service)).cloned()
+}
+
+/// The open incident of a queue: that of its stall, else that of what is promised of its age.
+pub fn of_queue<'a>(snapshot: &'a Snapshot, row: &QueueRow) -> Option<&'a Arc<Incident>> {
+    let stalled = snapshot.incidents.iter().find(|i| i.is_of_queue(&row.id));
+    let burning = || {
+        let slo = snapshot.promise_of(row)?;
+        snapshot.incidents.iter().find(|i| open(i) && is_own(i, slo))
+    };
+    stalled.or_else(burning)
 }
 
 /// Open incidents that page and those that do not, those held back by a silence or another alert left out.

@@ -92,13 +92,27 @@ fn act(ui: &mut Ui, actions: &[Action]) {
 #[test]
 fn the_overview_has_a_pane_and_the_screen_a_table() {
     for size in [(80, 24), (120, 36), (200, 50)] {
-        let mut ui = ui(queued(490), fixture::settings(), size);
+        let mut ui = ui(Snapshot { runbooks: fixture::library(), ..queued(490) }, fixture::settings(), size);
         insta::assert_snapshot!(format!("queues-overview-{}x{}", size.0, size.1), text(&mut ui));
         act(&mut ui, &[Action::Go(Screen::Queues)]);
         insta::assert_snapshot!(format!("queues-{}x{}", size.0, size.1), text(&mut ui));
         act(&mut ui, &[Action::Open]);
         insta::assert_snapshot!(format!("queue-detail-{}x{}", size.0, size.1), text(&mut ui));
     }
+}
+
+#[test]
+fn a_queue_without_an_incident_has_its_runbooks_too() {
+    let mut ui = ui(Snapshot { runbooks: fixture::library(), ..queued(3) }, fixture::settings(), (120, 36));
+    act(&mut ui, &[Action::Go(Screen::Queues)]);
+    let place = ui.queue_lines.iter().position(|l| l.key.as_str() == "sidekiq/mailers").unwrap();
+    act(&mut ui, &[Action::Step(i32::try_from(place).unwrap()), Action::Open]);
+    let shown = text(&mut ui);
+    assert!(shown.contains("runbooks that match") && shown.contains("Drain a stuck queue"), "{shown}");
+    assert!(ui.actionable().is_none());
+    act(&mut ui, &[Action::Runbook]);
+    let shown = text(&mut ui);
+    assert!(shown.contains("Drain a stuck queue") && shown.contains("Restart the workers"), "{shown}");
 }
 
 #[test]

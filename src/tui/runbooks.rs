@@ -14,8 +14,8 @@ use super::{
     update,
 };
 use crate::domain::{
-    Act, ActId, Actor, Incident, IncidentId, Input, Question, Reason, Request, Run, RunId, RunStep, RunVerb, Runbook, RunbookId, Step,
-    StepName, StepState, Text, Untrusted, Verb,
+    Act, ActId, Actor, Incident, IncidentId, Input, Question, QueueRow, Reason, Request, Run, RunId, RunStep, RunVerb, Runbook, RunbookId,
+    Step, StepName, StepState, Text, Untrusted, Verb,
 };
 
 /// A runbook that is open.
@@ -196,6 +196,9 @@ pub fn open_matching(ui: &mut Ui, now: DateTime<Utc>) {
         return open_selected(ui);
     }
     let Some(incident) = ui.for_incident() else {
+        if let Some(Subject::Queue(row)) = ui.subject() {
+            return open_for_queue(ui, &row, now);
+        }
         return ui.say("no open incident here: 6 lists all runbooks", now);
     };
     let matching: Vec<RunbookId> = ui.matching(&incident).into_iter().map(|(book, _)| book.id.clone()).collect();
@@ -205,6 +208,17 @@ pub fn open_matching(ui: &mut Ui, now: DateTime<Utc>) {
     let going_on = matching.iter().find(|id| ui.snapshot.open_run(id, Some(&incident.id)).is_some());
     let going_on = going_on.or_else(|| matching.iter().find(|id| ui.snapshot.watched_run(id, &incident.id).is_some())).cloned();
     let mut open = Open::new(going_on.unwrap_or(first), Some(incident), ui);
+    open.others = matching;
+    show(ui, open);
+}
+
+/// Open the fittest runbook for a queue that has no incident.
+fn open_for_queue(ui: &mut Ui, row: &QueueRow, now: DateTime<Utc>) {
+    let matching: Vec<RunbookId> = ui.snapshot.runbooks.matching_queue(row).into_iter().map(|(book, _)| book.id.clone()).collect();
+    let Some(first) = matching.first().cloned() else {
+        return ui.say(format!("no runbook is for {}: 6 lists all", row.id), now);
+    };
+    let mut open = Open::new(first, None, ui);
     open.others = matching;
     show(ui, open);
 }

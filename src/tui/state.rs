@@ -808,7 +808,7 @@ impl Ui {
             Subject::Slo(row) => answers::incident_of(&self.snapshot, &row),
             Subject::Incident(incident) => (!self.detail.as_ref().is_some_and(|d| d.gone)).then_some(incident),
             Subject::Hold(hold) => hold.incident.as_ref().and_then(|i| self.snapshot.incident(&i.id)).cloned(),
-            Subject::Queue(row) => self.snapshot.incidents.iter().find(|i| i.is_of_queue(&row.id)).cloned(),
+            Subject::Queue(row) => answers::of_queue(&self.snapshot, &row).cloned(),
             Subject::Source(_) => None,
         }
     }

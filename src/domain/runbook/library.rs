@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use super::Runbook;
-use crate::domain::{Incident, Link, Op, RunbookId, Text};
+use crate::domain::{Incident, Labels, Link, Op, Origin, QueueRow, RunbookId, STALLED, Text, Untrusted};
 
 /// Annotations that hold the address of a runbook.
 const URL_ANNOTATIONS: [&str; 3] = ["runbook_url", "runbook", "runbookURL"];
@@ -76,21 +76,24 @@ impl Library {
             let fits = incident.parts().take(MOST_PARTS).filter_map(|part| self.fits(book, part));
             fits.min_by_key(|(reason, asked)| (*reason, std::cmp::Reverse(*asked)))
         };
-        let mut found: Vec<_> = self.books.iter().filter_map(|book| Some((book, best(book)?))).collect();
+        self.fittest(best)
+    }
+    /// The runbooks for a queue, whether it has an incident or not: those for it if it stalled, then those of its service.
+    pub fn matching_queue(&self, row: &QueueRow) -> Vec<(&Arc<Runbook>, Reason)> {
+        let labels = as_alert(&row.labels());
+        let of_service = |book: &Runbook| row.service.as_ref().is_some_and(|s| book.services.contains(s)).then_some((Reason::Service, 0));
+        self.fittest(|book| asked(book, &labels).map(|asked| (Reason::Alert, asked)).or_else(|| of_service(book)))
+    }
+    fn fittest(&self, fits: impl Fn(&Runbook) -> Option<(Reason, usize)>) -> Vec<(&Arc<Runbook>, Reason)> {
+        let mut found: Vec<_> = self.books.iter().filter_map(|book| Some((book, fits(book)?))).collect();
         // Stable: what fits as well stays in the order of the config.
         found.sort_by_key(|(_, (reason, asked))| (*reason, std::cmp::Reverse(*asked)));
         found.into_iter().map(|(book, (reason, _))| (book, reason)).collect()
     }
     /// Why a runbook is for an incident, and how much it asks of it; `None` if it is not.
     fn fits(&self, book: &Runbook, incident: &Incident) -> Option<(Reason, usize)> {
-        let covering = book.alerts.iter().filter(|matchers| matchers.cover(&incident.labels));
-        // An exact value says more than a pattern, a pattern more than that something is not so.
-        let weight = |op| match op {
-            Op::Equal => 4,
-            Op::Match => 2,
-            Op::NotEqual | Op::NotMatch => 1,
-        };
-        if let Some(asked) = covering.map(|m| m.conditions().map(|c| weight(c.op)).sum()).max() {
+        let stalled = matches!(incident.origin, Origin::Queue { .. }).then(|| as_alert(&incident.labels));
+        if let Some(asked) = asked(book, stalled.as_ref().unwrap_or(&incident.labels)) {
             return Some((Reason::Alert, asked));
         }
         // Read as a browser reads them: `/rb/../secret/x` is not below `/rb/`.
@@ -113,10 +116,29 @@ impl Library {
     }
 }
 
+/// The labels of a stalled queue with the name that an alert of it has.
+fn as_alert(labels: &Labels) -> Labels {
+    let mut labels = labels.clone();
+    labels.0.entry(Untrusted::new("alertname")).or_insert_with(|| Untrusted::new(STALLED));
+    labels
+}
+
+/// How much a runbook asks of an alert with these labels; `None` if it does not ask for such an alert.
+fn asked(book: &Runbook, labels: &Labels) -> Option<usize> {
+    // An exact value says more than a pattern, a pattern more than that something is not so.
+    let weight = |op| match op {
+        Op::Equal => 4,
+        Op::Match => 2,
+        Op::NotEqual | Op::NotMatch => 1,
+    };
+    let covering = book.alerts.iter().filter(|matchers| matchers.cover(labels));
+    covering.map(|m| m.conditions().map(|c| weight(c.op)).sum()).max()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Hash, LabelMatcher, Labels, Link, Matchers, Origin, Severity, Status};
+    use crate::domain::{Hash, LabelMatcher, Labels, Link, Matchers, Origin, QueueSample, Severity, Status};
 
     fn book(id: &str, alerts: &[&str], services: &[&str]) -> Arc<Runbook> {
         let alerts = alerts.iter().map(|text| Matchers::new(&LabelMatcher::list(text).unwrap()).unwrap()).collect();
@@ -185,6 +207,29 @@ mod tests {
         ];
         assert_eq!(matching(&library, &stalled), expected.map(|(id, why)| (id.to_owned(), why)));
         assert!(matching(&library, &incident(&[("alertname", "Else")], &[])).is_empty());
+    }
+
+    #[test]
+    fn a_queue_is_served_by_what_asks_for_its_stall_whether_it_stalls_or_not() {
+        let library = Library {
+            books: vec![
+                book("other", &["alertname=\"QueueStalled\", queue=\"mail\""], &[]),
+                book("all-of-checkout", &[], &["checkout"]),
+                book("any-stall", &["alertname=\"QueueStalled\""], &[]),
+                book("orders", &["alertname=\"QueueStalled\", queue=~\"ord.*\", source=\"rabbit\""], &[]),
+            ],
+            ..Library::default()
+        };
+        let sample = QueueSample { name: "orders".into(), ready: Some(3), ..QueueSample::default() };
+        let at = chrono::DateTime::UNIX_EPOCH;
+        let row = QueueRow { service: Some("checkout".into()), ..QueueRow::seen(None, &"rabbit".into(), &sample, at, &[]).unwrap() };
+        let names = |found: Vec<(&Arc<Runbook>, Reason)>| found.into_iter().map(|(b, _)| b.id.to_string()).collect::<Vec<_>>();
+        assert_eq!(names(library.matching_queue(&row)), ["orders", "any-stall", "all-of-checkout"]);
+        let labels = [("queue", "orders"), ("source", "rabbit"), ("service", "checkout")];
+        let origin = Origin::Queue { queue: row.id.clone(), seen_at: at };
+        let stalled = Incident { origin, ..incident(&labels, &[]) };
+        assert_eq!(names(library.matching(&stalled).into_iter().collect()), ["orders", "any-stall", "all-of-checkout"]);
+        assert_eq!(names(library.matching(&incident(&labels, &[]))), ["all-of-checkout"], "an alert of another name");
     }
 
     #[test]

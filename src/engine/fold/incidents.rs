@@ -217,7 +217,7 @@ fn of_episode(snapshot: &Snapshot, plan: &Plan, row: &SloRow, covers: &Covers<'_
         || row.state >= crate::domain::State::Unknown && row.firing().is_none()
         || matches!(row.state, crate::domain::State::Stale | crate::domain::State::NoData);
     Incident {
-        title: Text::from(format!("{}: {} {}", row.service, row.definition.name, pace(row, episode.grade))),
+        title: Text::from(format!("{}: {} {}", row.service, row.title(), pace(row, episode.grade))),
         severity: Severity::of(episode.grade),
         service: Some(row.service.clone()),
         status: if ack.is_some() { Status::Acknowledged } else { Status::Triggered },

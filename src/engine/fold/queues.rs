@@ -114,14 +114,13 @@ fn incident(snapshot: &Snapshot, plan: &Plan, row: &QueueRow, covers: &Covers<'_
     let thread = snapshot.threads.get(&id);
     let acks: Vec<Ack> = covers.of(&id, thread, episode.seen_at).map(|(ack, _)| ack).collect();
     let ack = acks.iter().find(|ack| super::incidents::stands(ack, now)).cloned();
-    let labels = [("queue", row.name().as_str()), ("source", row.source.as_str())];
     Incident {
         title: Text::from(format!("{}: queue stalled", row.name())),
         severity: Severity::P2,
         service: row.service.clone(),
         status: if ack.is_some() { Status::Acknowledged } else { Status::Triggered },
         since: episode.since,
-        labels: labels.into_iter().chain(row.service.as_ref().map(|s| ("service", s.as_str()))).collect(),
+        labels: row.labels(),
         annotations: Labels::default(),
         links: Vec::new(),
         sources: vec![row.source.clone()],

@@ -47,7 +47,7 @@ pub fn service(canvas: &mut Canvas<'_>, y: u16, incident: &Incident, view: View<
 fn slo(canvas: &mut Canvas<'_>, y: u16, row: &SloRow, windows: [Window; 3], view: View<'_>) {
     let (mark, role) = figure::of_state(row.state);
     canvas.text(1, y, 1, role, mark);
-    canvas.text(3, y, 13, Role::Text, row.definition.name.as_str());
+    canvas.text(3, y, 13, Role::Text, &row.title());
     match row.budget_left() {
         Some(left) => canvas.right(16, y, 8, Role::Text, format_args!("{}", Percent(left))),
         None => canvas.right(16, y, 8, Role::Muted, format_args!("—")),

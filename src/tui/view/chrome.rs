@@ -15,7 +15,7 @@ use super::{
     canvas::{Canvas, cells, wrap},
     duty, figure,
 };
-use crate::domain::{Freshness, LeaseView, SourceRow, Text};
+use crate::domain::{Freshness, LeaseView, QueueState, SourceRow, Text};
 
 /// All that is drawn on a terminal that is too small: the verdict, and why there is no more.
 pub fn too_small(canvas: &mut Canvas<'_>, view: View<'_>) {
@@ -107,14 +107,18 @@ pub fn band(canvas: &mut Canvas<'_>, view: View<'_>) {
 /// What the band says when there is nothing to answer; never that all is well while something cannot be seen.
 fn calm(canvas: &mut Canvas<'_>, view: View<'_>) {
     let (w, y) = (canvas.width(), canvas.height().saturating_sub(1));
-    if view.snapshot.verdict == crate::domain::Verdict::Unknown {
-        canvas.text(1, y, w - 2, Role::Unknown, "nothing known to burn; something cannot be seen");
+    let blind = view.snapshot.is_blind();
+    if let Some(worry) = worry(view) {
+        let at = canvas.write(1, y, w - 2, Role::Warning, format_args!("▲ {worry}"));
+        if blind {
+            canvas.text(at, y, w.saturating_sub(at + 1), Role::Unknown, "; something cannot be seen");
+        }
         return;
     }
-    let late = |row: &&std::sync::Arc<crate::domain::QueueRow>| row.state == crate::domain::QueueState::Backlog;
-    if let Some(row) = view.snapshot.queues.iter().find(late) {
-        let told = super::queues::sentence(row, view.now);
-        canvas.write(1, y, w - 2, Role::Warning, format_args!("▲ {} piles up: {told}", row.id));
+    if blind {
+        let failing = view.snapshot.sources.iter().find(|s| s.state == Freshness::Failing);
+        let why = failing.map_or_else(|| "something cannot be seen".to_owned(), |source| trouble(source, view));
+        canvas.write(1, y, w - 2, Role::Unknown, format_args!("nothing known to burn; {why}"));
         return;
     }
     let at = match view.snapshot.calm_since {
@@ -125,6 +129,13 @@ fn calm(canvas: &mut Canvas<'_>, view: View<'_>) {
         let (who, when) = (duty::next_who(next), view.when(next.at, false));
         canvas.write(at, y, w.saturating_sub(at + 1), Role::Muted, format_args!(" · next handoff {who} {when}"));
     }
+}
+
+/// What is to be looked at though nothing burns: a queue that piles up, a certificate that ends soon.
+fn worry(view: View<'_>) -> Option<String> {
+    let late = view.snapshot.queues.iter().find(|row| row.state == QueueState::Backlog);
+    let late = late.map(|row| format!("{} piles up: {}", row.id, super::queues::sentence(row, view.now)));
+    late.or_else(|| view.snapshot.certificate_warnings().next().map(|(source, words)| format!("{source}: {words}")))
 }
 
 /// ```text
@@ -180,7 +191,7 @@ fn line(canvas: &mut Canvas<'_>, answers: &Answers, view: View<'_>) {
 fn burning(answers: &Answers) -> (&'static str, String) {
     let mark = if answers.pages { "●" } else { "▲" };
     match &answers.worst {
-        Worst::Slo(row) => (mark, format!("{} {}", row.service, row.definition.name)),
+        Worst::Slo(row) => (mark, format!("{} {}", row.service, row.title())),
         Worst::Incident(incident) => (mark, incident.title.to_string()),
     }
 }

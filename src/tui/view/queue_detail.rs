@@ -1,29 +1,33 @@
-//! One queue in full: what waits and since when, how it comes and goes, the last hour, and the incident if it is stalled.
+//! One queue in full: what waits and since when, the incident and the runbooks for it, what is promised, the last hour.
 //!
 //! ```text
 //!  ● rabbit/shop/orders     stalled: no consumers                       checkout · as of 14:32:03
 //!  waiting   12,431          oldest 14m, limit 5m         taken 12     later 3     failed 3
 //!  in        120/s           out 0/s                      empty in —   workers 0
-//! ── 1 hour ──────────────────────────────────────────────────────────────────── most 12,431 ──
+//! ── incident ──────────────────────────────────────────────────── queue:rabbit/shop/orders:page ──
+//! ── runbooks that match ────────────────────────────────────────────────── r opens the first ──
+//! ── promised ──────────────────────────────────────────────────────────────────── orders/age ──
+//! ── waiting, 1 hour ──────────────────────────────────────────────────────────── most 12,431 ──
 //!  ▁▁▁▁▁▂▃▄▅▆▇█
-//! ── incident ────
+//! ── came in, finished ─────────────────────────────────────────────────────────── over the last ──
 //! ```
 
-use std::fmt::Display;
+use std::fmt::{Display, Write as _};
 
 use super::{
     super::{
+        answers,
         theme::Role,
         widgets::{
-            figures::{Age, Count, Rate},
+            figures::{Age, Burn, Count, Percent, Rate},
             sparkline,
         },
     },
     View,
     canvas::{Canvas, cells},
-    figure, queues,
+    figure, queues, runbooks,
 };
-use crate::domain::{QueueRow, QueueState};
+use crate::domain::{Incident, QueueRow, QueueState, State, Window};
 
 /// Rows of the chart.
 const CHART: u16 = 6;
@@ -32,9 +36,14 @@ const CHART: u16 = 6;
 pub fn draw(canvas: &mut Canvas<'_>, row: &QueueRow, gone: bool, view: View<'_>) -> u16 {
     title(canvas, row, gone, view);
     let y = figures(canvas, 2, row, view);
+    // What to do comes before how it came to this.
+    let incident = answers::of_queue(view.snapshot, row);
+    let y = incident.map_or(y, |found| self::incident(canvas, y + 1, found, view));
+    let found = incident.map_or_else(|| view.snapshot.runbooks.matching_queue(row), |found| view.ui.matching(found));
+    let y = runbooks::listed(canvas, y + 1, &found, incident.map(|i| &i.id), view).unwrap_or(y);
+    let y = promise(canvas, y + 1, row, view);
     let y = chart(canvas, y + 1, row, view);
-    let y = flow(canvas, y + 1, row, view);
-    incident(canvas, y + 1, row, view)
+    flow(canvas, y + 1, row, view)
 }
 
 fn title(canvas: &mut Canvas<'_>, row: &QueueRow, gone: bool, view: View<'_>) {
@@ -149,9 +158,28 @@ fn flow(canvas: &mut Canvas<'_>, y: u16, row: &QueueRow, view: View<'_>) -> u16 
     y + 4
 }
 
-/// The incident of a stall. Returns the next line.
-fn incident(canvas: &mut Canvas<'_>, y: u16, row: &QueueRow, view: View<'_>) -> u16 {
-    let Some(incident) = view.snapshot.incidents.iter().find(|i| i.is_of_queue(&row.id)) else { return y.saturating_sub(1) };
+/// What is promised of its age, and how that burns. Returns the next line.
+fn promise(canvas: &mut Canvas<'_>, y: u16, row: &QueueRow, view: View<'_>) -> u16 {
+    let Some(slo) = view.snapshot.promise_of(row) else { return y.saturating_sub(1) };
+    canvas.rule(y, "promised", format_args!("{}", slo.id), false);
+    let (mark, role) = figure::of_state(slo.state);
+    canvas.text(1, y + 1, 1, role, mark);
+    let limit = Age::secs(row.limit.num_seconds() as f64);
+    let mut words = format!("{} of the looks nothing older than {limit}", slo.objective);
+    let left = slo.budget_left().map_or_else(|| "not known".to_owned(), |left| Percent(left).to_string());
+    _ = write!(words, "   budget left {left}   burn");
+    for window in [Window::minutes(5), Window::hours(1), Window::hours(6)] {
+        if let Some(figure) = slo.figure(window) {
+            _ = write!(words, "  {window} {}", Burn(figure.burn.map(|b| b.0)));
+        }
+    }
+    let stale = matches!(slo.state, State::Stale | State::Unknown);
+    canvas.text(3, y + 1, canvas.width().saturating_sub(4), if stale { Role::Stale } else { Role::Text }, &words);
+    y + 2
+}
+
+/// The incident of a stall, or of the promise. Returns the next line.
+fn incident(canvas: &mut Canvas<'_>, y: u16, incident: &Incident, view: View<'_>) -> u16 {
     let w = canvas.width();
     canvas.rule(y, "incident", format_args!("{}", incident.id), false);
     let (mark, role) = figure::of_incident(incident);

@@ -83,7 +83,7 @@ pub fn pane(canvas: &mut Canvas<'_>, view: View<'_>, focused: bool) {
             What::Queue(index) => {
                 let Some(row) = view.snapshot.queues.get(*index) else { continue };
                 let tone = mark(canvas, y, row);
-                name(canvas, (3, y), depth_at.saturating_sub(4), tone, row.id.as_str());
+                name(canvas, (3, y), depth_at.saturating_sub(4), tone, row);
                 count(canvas, (depth_at, y), 7, tone, row.now.ready);
                 line_of(canvas, (spark_at, y), spark, row, view);
                 age(canvas, (age_at, y), 5, tone, row, view);
@@ -115,8 +115,15 @@ struct Columns {
 
 impl Columns {
     fn of(w: u16) -> Self {
-        let (failed, spark, most) = if w >= 118 { (7, 12, 7) } else { (0, 0, 0) };
+        let (failed, spark) = if w >= 118 { (7, 12) } else { (0, 0) };
+        // Names first: where there is less room the greatest depth stands in the detail alone.
+        let most = if w >= 140 { 7 } else { 0 };
         let failed = if w >= 100 { 7 } else { failed };
+        let drain = match w {
+            100.. => 8,
+            76.. => 6,
+            _ => 0,
+        };
         // From the right: each column with a gap before it.
         let mut end = w.saturating_sub(1);
         let mut take = |width: u16, gap: u16| {
@@ -128,9 +135,9 @@ impl Columns {
             end = end.saturating_sub(gap);
             at
         };
-        let state = take(if w >= 118 { 16 } else { 14 }, 2);
+        let state = take(16, 2);
         let (most, spark) = (take(most, 1), take(spark, 2));
-        let (failed, workers, drain) = (take(failed, 1), take(if w >= 76 { 7 } else { 0 }, 1), take(if w >= 76 { 8 } else { 0 }, 1));
+        let (failed, workers, drain) = (take(failed, 1), take(if w >= 76 { 7 } else { 0 }, 1), take(drain, 1));
         let (rate_out, rate_in) = (take(if w >= 100 { 7 } else { 6 }, 1), take(if w >= 100 { 7 } else { 6 }, 1));
         let (oldest, ready) = (take(7, 1), take(7, 1));
         Self { name: (3, end.saturating_sub(3)), ready, oldest, rate_in, rate_out, drain, workers, failed, spark, most, state }
@@ -202,7 +209,7 @@ fn head(canvas: &mut Canvas<'_>, columns: &Columns) {
         (columns.oldest, "oldest"),
         (columns.rate_in, "in"),
         (columns.rate_out, "out"),
-        (columns.drain, "empty in"),
+        (columns.drain, if columns.drain.1 < 8 { "eta" } else { "empty in" }),
         (columns.workers, "workers"),
         (columns.failed, "failed"),
         (columns.most, "most"),
@@ -219,7 +226,7 @@ fn one(canvas: &mut Canvas<'_>, y: u16, row: &QueueRow, columns: &Columns, view:
     let tone = mark(canvas, y, row);
     let (_, role) = figure::of_queue(row.state);
     let emphasis = if row.state >= QueueState::Backlog { Role::Emphasis } else { tone };
-    name(canvas, (columns.name.0, y), columns.name.1, emphasis, row.id.as_str());
+    name(canvas, (columns.name.0, y), columns.name.1, emphasis, row);
     count(canvas, (columns.ready.0, y), columns.ready.1, tone, row.now.ready);
     age(canvas, (columns.oldest.0, y), columns.oldest.1, tone, row, view);
     for ((x, width), rate) in [(columns.rate_in, row.verdict.rate_in), (columns.rate_out, row.verdict.rate_out)] {
@@ -265,21 +272,34 @@ fn loud(role: Role, row: &QueueRow) -> Role {
     }
 }
 
-/// The end of a name tells queues apart: a long one loses its beginning.
-fn name(canvas: &mut Canvas<'_>, (x, y): (u16, u16), width: u16, role: Role, name: &str) {
+/// A queue stands among those of its source, so of a long name the source gives way: `rab…/invoices`, `…/invoices`, `invoices`. Where
+/// not even that has room its end tells it from others.
+fn name(canvas: &mut Canvas<'_>, (x, y): (u16, u16), width: u16, role: Role, row: &QueueRow) {
+    canvas.text(x, y, width, role, &short(row, width));
+}
+
+fn short(row: &QueueRow, width: u16) -> String {
+    let (id, name) = (row.id.as_str(), row.name().as_str());
+    if cells(id) <= width {
+        return id.to_owned();
+    }
+    if let Some(room) = width.checked_sub(cells(name) + 2) {
+        return format!("{}…/{name}", fitting(row.source.as_str().chars(), room).collect::<String>());
+    }
     if cells(name) <= width {
-        canvas.text(x, y, width, role, name);
-        return;
+        return name.to_owned();
     }
-    let mut tail = String::new();
-    for c in name.chars().rev() {
-        let next = format!("{c}{tail}");
-        if cells(&next) + 1 > width {
-            break;
-        }
-        tail = next;
-    }
-    canvas.write(x, y, width, role, format_args!("…{tail}"));
+    let tail: Vec<char> = fitting(name.chars().rev(), width.saturating_sub(1)).collect();
+    format!("…{}", tail.into_iter().rev().collect::<String>())
+}
+
+/// As many of these as have room in so many cells.
+fn fitting(chars: impl Iterator<Item = char>, room: u16) -> impl Iterator<Item = char> {
+    let mut taken = String::new();
+    chars.take_while(move |c| {
+        taken.push(*c);
+        cells(&taken) <= room
+    })
 }
 
 fn count(canvas: &mut Canvas<'_>, (x, y): (u16, u16), width: u16, role: Role, count: Option<u64>) {
@@ -331,6 +351,27 @@ fn quiet(canvas: &mut Canvas<'_>, y: u16, source: &str, count: usize, hint: &str
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_long_name_the_source_gives_way_first() {
+        let row = |name: &str| {
+            let sample = crate::domain::QueueSample { name: name.into(), ..Default::default() };
+            QueueRow::seen(None, &"rabbit".into(), &sample, DateTime::UNIX_EPOCH, &[]).unwrap()
+        };
+        for (name, width, shown) in [
+            ("orders", 13, "rabbit/orders"),
+            ("invoices", 13, "rab…/invoices"),
+            ("orders.dead", 13, "…/orders.dead"),
+            ("search-index", 13, "search-index"),
+            ("search-index-v2", 13, "…rch-index-v2"),
+            ("東京の注文", 13, "r…/東京の注文"),
+            ("東京の注文", 8, "…の注文"),
+            ("orders", 1, "…"),
+            ("orders", 0, "…"),
+        ] {
+            assert_eq!(short(&row(name), width), shown, "{name} {width}");
+        }
+    }
 
     #[test]
     fn columns_never_overlap_and_names_keep_room() {

@@ -9,12 +9,14 @@
 //!  0192  Wed 14:34  maya  finished  burn 82.2× → 0.4× in 6m
 //! ```
 
+use std::sync::Arc;
+
 use super::{
     super::{layout, theme::Role},
     View,
     canvas::{Canvas, wrap},
 };
-use crate::domain::{Library, Run, RunState, Runbook, Text};
+use crate::domain::{Incident, IncidentId, Library, Reason, Run, RunState, Runbook, Text};
 use ratatui::layout::Rect;
 
 /// From this width on there is room for the service and the steps.
@@ -225,15 +227,25 @@ fn unusable(canvas: &mut Canvas<'_>, y: u16, library: &Library) {
 }
 
 /// The runbooks for an incident, in its room. Returns the next line.
-pub fn matching(canvas: &mut Canvas<'_>, y: u16, gap: u16, incident: &crate::domain::Incident, view: View<'_>) -> u16 {
-    let found = view.ui.matching(incident);
+pub fn matching(canvas: &mut Canvas<'_>, y: u16, gap: u16, incident: &Incident, view: View<'_>) -> u16 {
+    listed(canvas, y + gap, &view.ui.matching(incident), Some(&incident.id), view).unwrap_or(y)
+}
+
+/// Runbooks that match, the fittest first. Returns the next line; `None` if there is none.
+pub fn listed(
+    canvas: &mut Canvas<'_>,
+    y: u16,
+    found: &[(&Arc<Runbook>, Reason)],
+    incident: Option<&IncidentId>,
+    view: View<'_>,
+) -> Option<u16> {
     if found.is_empty() {
-        return y;
+        return None;
     }
     let key =
         view.ui.keymap.chord_of(&super::super::action::Action::Runbook).map_or_else(String::new, |key| format!("{key} opens the first"));
-    canvas.rule(y + gap, "runbooks that match", format_args!("{key}"), false);
-    let (mut row, w) = (y + gap + 1, canvas.width());
+    canvas.rule(y, "runbooks that match", format_args!("{key}"), false);
+    let (mut row, w) = (y + 1, canvas.width());
     let most = if canvas.height() >= 24 { 3 } else { 2 };
     for (n, (book, why)) in found.iter().take(most).enumerate() {
         let role = if n == 0 { Role::Emphasis } else { Role::Text };
@@ -248,7 +260,7 @@ pub fn matching(canvas: &mut Canvas<'_>, y: u16, gap: u16, incident: &crate::dom
             canvas.write(at + 18, row, 11, Role::Muted, format_args!("by {}", why.word()));
             at += 30;
         }
-        let going_on = view.snapshot.open_run(&book.id, Some(&incident.id));
+        let going_on = view.snapshot.open_run(&book.id, incident);
         let room = w.saturating_sub(at + 1);
         match (going_on, last(book, view)) {
             (Some(run), _) => _ = canvas.write(at, row, room, Role::Accent, format_args!("run {} {}", run.id, run.state().word())),
@@ -261,5 +273,5 @@ pub fn matching(canvas: &mut Canvas<'_>, y: u16, gap: u16, incident: &crate::dom
         canvas.write(3, row, w.saturating_sub(4), Role::Muted, format_args!("and {} more", found.len() - most));
         row += 1;
     }
-    row
+    Some(row)
 }

@@ -46,7 +46,7 @@ pub fn draw(canvas: &mut Canvas<'_>, slo: &SloRow, gone: bool, view: View<'_>) -
 fn title(canvas: &mut Canvas<'_>, slo: &SloRow, gone: bool, view: View<'_>) {
     let (w, (mark, role)) = (canvas.width(), figure::of_state(slo.state));
     let word = if gone { "no longer watched" } else { slo.state.word() };
-    let (service, name) = (slo.service.as_str(), slo.definition.name.as_str());
+    let (service, name) = (slo.service.as_str(), &*slo.title());
     let right = basis(slo, w.saturating_sub(cells(service) + cells(name) + cells(word) + 11), view);
     let room = w.saturating_sub(cells(&right) + 3);
     let at = canvas.text(1, 0, 2, role, mark) + 1;

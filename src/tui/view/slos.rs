@@ -194,7 +194,7 @@ fn row(canvas: &mut Canvas<'_>, y: u16, slo: &SloRow, places: &[Place], view: Vi
                 let role = if matches!(slo.state, State::Critical | State::Warning) { Role::Emphasis } else { plain };
                 canvas.text(x, y, width, role, slo.service.as_str());
             }
-            Column::Sli => _ = canvas.text(x, y, width, plain, slo.definition.name.as_str()),
+            Column::Sli => _ = canvas.text(x, y, width, plain, &slo.title()),
             Column::Goal => {
                 let role = if stale { Role::Stale } else { Role::Muted };
                 canvas.right(x, y, width, role, format_args!("{}", slo.objective));

@@ -4,7 +4,10 @@ use ratatui::{buffer::Buffer, layout::Rect, style::Modifier};
 
 use super::draw;
 use crate::{
-    domain::{SloId, SloRow, Snapshot, Text},
+    domain::{
+        Certificate, Definition, Fault, FaultClass, Freshness, Group, Labels, Phases, Probed, QueueEvents, Sli, SloId, SloRow, Snapshot,
+        Text, Untrusted, Verdict,
+    },
     tui::{
         Depth, Glyphs, Settings,
         action::Action,
@@ -51,6 +54,47 @@ fn overview() {
     pictures("overview-calm", fixture::calm, &[]);
     pictures("overview-starting", fixture::starting, &[]);
     pictures("overview-stale", fixture::stale, &[]);
+}
+
+/// Where nothing burns, what cannot be seen and what ends soon are said in its place.
+#[test]
+fn calm_is_never_said_of_what_cannot_be_seen() {
+    let line = |snapshot: Snapshot| text(&ui(snapshot, fixture::settings(), (120, 36))).lines().nth(4).unwrap().to_owned();
+    assert!(line(fixture::calm()).starts_with(" nothing burning"), "{}", line(fixture::calm()));
+    let certificate = |mut snapshot: Snapshot| {
+        let (ends, warn_from) = (fixture::now() + chrono::TimeDelta::days(10), fixture::now());
+        let certificate = Some(Certificate { ends, warn_from });
+        let (outcome, phases) = (Ok(9), Phases::default());
+        let check = Probed { target: "https://shop".into(), labels: Labels::default(), at: fixture::now(), outcome, phases, certificate };
+        snapshot.at = fixture::now();
+        snapshot.probes.insert("edge".into(), Arc::new(vec![check]));
+        Snapshot { verdict: Verdict::Warning, ..snapshot }
+    };
+    let offline = || {
+        let mut snapshot = fixture::calm();
+        let edge = snapshot.sources.iter_mut().find(|s| s.name.as_str() == "edge").unwrap();
+        edge.state = Freshness::Failing;
+        edge.fault = Some(Fault { class: FaultClass::Offline, message: "edge: offline".into(), retry_after_secs: None });
+        snapshot
+    };
+    assert_eq!(line(certificate(fixture::calm())), " ▲ edge: the certificate of https://shop ends in 10 days");
+    assert!(line(offline()).starts_with(" nothing known to burn; edge: offline"), "{}", line(offline()));
+    assert_eq!(line(certificate(offline())), " ▲ edge: the certificate of https://shop ends in 10 days; something cannot be seen");
+}
+
+/// Two queues of one service are told apart, also where only their SLOs are named.
+#[test]
+fn a_promise_of_age_is_called_by_its_queue() {
+    let promise = |queue: &str| {
+        let row = fixture::slo("checkout", "age", 0.99, 0.4, [2.0; 4]);
+        let sli = Sli::Queue(QueueEvents { max_age: chrono::TimeDelta::minutes(1) });
+        let definition = Arc::new(Definition { sli, by: vec!["queue".into()], ..Definition::clone(&row.definition) });
+        SloRow { id: SloId::new(&format!("{queue}/age")), group: Group(vec![Untrusted::new(queue)]), definition, ..row }
+    };
+    assert_eq!((&*promise("orders").title(), &*promise("checkout").title()), ("orders age", "age"));
+    let snapshot = Snapshot { slos: vec![Arc::new(promise("orders")), Arc::new(promise("mail"))], ..fixture::calm() };
+    let shown = text(&ui(snapshot, fixture::settings(), (80, 24)));
+    assert!(shown.contains("orders age") && shown.contains("mail age"), "{shown}");
 }
 
 #[test]
