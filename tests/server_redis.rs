@@ -14,15 +14,18 @@ use std::{
 };
 
 use burnwatch::{
-    domain::{Answer, Ask, Fault, FaultClass, Lane, QueueRow, QueueSample, QueueState, SourceName, Want},
+    domain::{Answer, Ask, Fault, FaultClass, Freshness, Lane, QueueId, QueueRow, QueueSample, QueueState, Snapshot, SourceName, Want},
+    engine::Clock,
     sources::{Deadlines, JobQueues, QueueSystem, RedisPlace, RedisSettings, Source},
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use support::{
-    poll,
+    cockpit::Cockpit,
+    configure, poll,
     redis::{Counting, Redis, Worker, bullmq, python, told, words},
 };
+use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
@@ -444,6 +447,48 @@ fn after_a_restart_it_goes_on_by_itself_and_ages_do_not_begin_anew() {
     for source in &sources {
         seen(source);
     }
+}
+
+#[test]
+#[ignore = "needs redis-server, node, bullmq"]
+fn a_cockpit_sees_a_redis_go_and_come_back_and_nothing_jumps() {
+    let mut redis = Redis::with(|_| ["--appendonly", "yes", "--appendfsync", "always"].map(str::to_owned).to_vec());
+    assert!(bullmq(&redis, &["many", "1"]).status().unwrap().success());
+    let home = TempDir::new().unwrap();
+    let store = home.path().join("store");
+    let source = format!("[[source]]\nname = \"jobs\"\nkind = \"bullmq\"\nurl = \"{}\"\nevery = \"1s\"\ntimeout = \"1s\"\n", redis.url());
+    configure(home.path(), &format!("[store]\nurl = \"sqlite:{}\"\n{source}", store.display()));
+    let mut cockpit = Cockpit::start(&home.path().join("config/burnwatch/burnwatch.toml"), Clock::system());
+    let row = |s: &Snapshot| s.queue(&QueueId::new("jobs/q0")).cloned();
+    let is = |s: &Snapshot, state| s.source(&"jobs".into()).is_some_and(|row| row.state == state);
+    let snapshot = cockpit.wait_for("a stalled queue", |s| row(s).is_some_and(|row| row.state == QueueState::Stalled));
+    let before = row(&snapshot).unwrap();
+    let same = |s: &Snapshot| {
+        let now = row(s).unwrap();
+        assert_eq!((now.now.ready, now.now.oldest_at), (before.now.ready, before.now.oldest_at));
+        assert!([now.verdict.rate_in, now.verdict.rate_out].into_iter().flatten().all(|rate| rate == 0.0), "{:?}", now.verdict);
+        now
+    };
+    // It falls silent, and is restarted: as it was and stale, then stalled as before, by itself.
+    for restarted in [false, true] {
+        if restarted {
+            redis.kill();
+        } else {
+            redis.freeze(true);
+        }
+        let stale = |s: &Snapshot| is(s, Freshness::Failing) && same(s).state == QueueState::Stale;
+        let snapshot = cockpit.wait_for("a failing source", stale);
+        assert!(snapshot.incidents.iter().any(|i| i.is_of_queue(&before.id)), "a stall that is not seen to end goes on");
+        if restarted {
+            redis.start_again();
+        } else {
+            redis.freeze(false);
+        }
+        cockpit.wait_for("the Redis again", |s| is(s, Freshness::Fresh) && same(s).state == QueueState::Stalled);
+    }
+    let mut worker = Worker::start(bullmq(&redis, &["work", "q0"]));
+    cockpit.wait_for("a queue that is worked off", |s| row(s).is_some_and(|row| row.state == QueueState::Ok && row.now.ready == Some(0)));
+    worker.kill();
 }
 
 #[test]

@@ -77,6 +77,12 @@ impl Redis {
         let _ = self.child.wait();
     }
 
+    /// Lets it fall silent, as behind a network that is cut, or speak again.
+    pub fn freeze(&self, frozen: bool) {
+        let signal = if frozen { rustix::process::Signal::STOP } else { rustix::process::Signal::CONT };
+        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal).expect("the Redis is gone");
+    }
+
     /// The same once more, on the same port and data.
     pub fn start_again(&mut self) {
         self.kill();
