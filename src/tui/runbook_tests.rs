@@ -236,6 +236,27 @@ fn the_effect_stays_in_sight_and_output_is_whole() {
     assert!(text(&mut ui).contains("x the end"), "{}", text(&mut ui));
 }
 
+/// A queue stood still, no SLO burned yet, and no key on the screen led to what to do.
+#[test]
+fn the_runbook_of_the_worst_is_one_key_away_wherever_the_cursor_is() {
+    let quiet = || {
+        let mut snapshot = Snapshot { incidents: fixture::burning().incidents, ..fixture::calm() };
+        snapshot.slos.retain(|row| row.service.as_str() != "checkout" && row.service.as_str() != "orders");
+        Snapshot { runbooks: fixture::library(), ..snapshot }
+    };
+    let mut ui = ui(quiet(), (120, 36));
+    assert!(ui.actionable().is_none() && text(&mut ui).contains("r Roll back a bad canary"), "{}", text(&mut ui));
+    keys(&mut ui, "r");
+    assert!(text(&mut ui).contains("enter begin a run"), "{}", text(&mut ui));
+    // Without a runbook the keys lead to the incident.
+    let mut ui = self::ui(Snapshot { runbooks: Arc::default(), ..quiet() }, (120, 36));
+    assert!(text(&mut ui).contains("tab to the incidents"), "{}", text(&mut ui));
+    keys(&mut ui, "\t");
+    assert!(text(&mut ui).contains("a acknowledge"), "{}", text(&mut ui));
+    keys(&mut ui, "2");
+    assert!(text(&mut ui).contains("3 incidents"), "{}", text(&mut ui));
+}
+
 /// Help begins with the keys of where one is.
 #[test]
 fn help_in_a_runbook_begins_with_its_keys() {

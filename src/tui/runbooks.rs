@@ -114,11 +114,12 @@ impl Ui {
     pub fn matching(&self, incident: &Incident) -> Vec<(&Arc<Runbook>, Reason)> {
         self.snapshot.runbooks.matching(incident)
     }
-    /// The incident that runbooks would be opened for: that under the cursor, or the worst.
+    /// The incident that runbooks would be opened for: that under the cursor; in a list whose row has none the worst there is.
     pub fn for_incident(&self) -> Option<Arc<Incident>> {
         match &self.detail {
             Some(Detail { subject: Subject::Incident(incident), .. }) => Some(incident.clone()),
             _ if self.screen == Screen::Runbooks => self.incident().cloned(),
+            None if self.screen.lists() => self.actionable().or_else(|| self.answers.as_ref().and_then(|answers| answers.incident.clone())),
             _ => self.actionable(),
         }
     }

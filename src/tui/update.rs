@@ -275,6 +275,10 @@ fn first(ui: &mut Ui) {
         _ if ui.on_queues() => ui.queues.rest(|i| queue_key(&ui.queue_lines, i)),
         _ => ui.slos.rest(|i| slo_id(&snapshot, i)),
     }
+    // The others were ordered around the row that was held: the first one is now the worst.
+    if ui.screen.lists() {
+        ui.reorder();
+    }
 }
 
 fn open(ui: &mut Ui) {
@@ -575,6 +579,19 @@ mod tests {
     }
 
     const ENTER: Action = Action::Accept;
+
+    /// After a refresh the held row stood on top, and `g` went to it instead of to the worst.
+    #[test]
+    fn the_first_row_is_the_worst_also_after_a_row_was_held_on_top() {
+        let mut ui = ui(fixture::burning());
+        act(&mut ui, &[Action::Step(1), Action::Step(-1)]);
+        let held = ui.slo().unwrap().id.clone();
+        ui.take(reversed().into(), now());
+        assert_eq!(ui.slo().unwrap().id, held);
+        act(&mut ui, &[Action::First]);
+        assert_eq!(ui.slo().unwrap().id, ui.snapshot.slos[0].id);
+        assert_ne!(ui.slo().unwrap().id, held);
+    }
 
     #[test]
     fn a_refresh_moves_nothing_under_the_cursor() {

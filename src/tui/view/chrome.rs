@@ -223,6 +223,7 @@ fn held(canvas: &mut Canvas<'_>, at: (u16, u16), width: u16, answers: &Answers, 
 /// there.
 fn next_words(answers: &Answers, view: View<'_>) -> (Option<Action>, String) {
     let here = view.ui.actionable();
+    let would_open = view.ui.for_incident().filter(|_| view.ui.screen != Screen::Runbooks);
     let matching = answers.incident.as_ref().and_then(|i| {
         let books = view.ui.matching(i);
         let watched = books.iter().any(|(book, _)| view.snapshot.watched_run(&book.id, &i.id).is_some());
@@ -237,12 +238,19 @@ fn next_words(answers: &Answers, view: View<'_>) -> (Option<Action>, String) {
         };
     }
     match &answers.incident {
-        Some(worst) if matching.is_some() && here.as_ref().is_some_and(|i| i.id == worst.id) => {
+        Some(worst) if matching.is_some() && would_open.is_some_and(|i| i.id == worst.id) => {
             (Some(Action::Runbook), matching.unwrap_or_default())
         }
         Some(worst) if here.as_ref().is_none_or(|i| i.id != worst.id) => match view.ui.screen {
             _ if view.ui.detail.is_some() => (Some(Action::Go(Screen::Overview)), "overview".to_owned()),
             screen if !screen.lists() => (Some(Action::Go(Screen::Overview)), "overview".to_owned()),
+            // It stands in another list than the cursor.
+            Screen::Overview if !view.ui.on_incidents() && matches!(answers.worst, Worst::Incident(_)) => {
+                (Some(Action::NextPane), "to the incidents".to_owned())
+            }
+            Screen::Slos | Screen::Queues if matches!(answers.worst, Worst::Incident(_)) => {
+                (Some(Action::Go(Screen::Incidents)), "incidents".to_owned())
+            }
             _ => (Some(Action::First), "go to the worst".to_owned()),
         },
         Some(worst) if worst.ack.is_none() && view.ui.acting_is_off().is_none() => (Some(Action::Acknowledge), "acknowledge".to_owned()),
