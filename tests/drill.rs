@@ -95,10 +95,15 @@ fn a_drill_is_played_by_who_joins_and_remembered_by_who_began_it() {
     fs::write(books.join("other.md"), "---\ntitle: Other\n---\n## Do it {manual}\nBy hand.\n").unwrap();
     let config = home.path().join("ours.toml");
     let source = "[[source]]\nname = \"am\"\nkind = \"alertmanager\"\nurl = \"http://127.0.0.1:9\"\n";
-    fs::write(&config, format!("[store]\nurl = \"sqlite:{}\"\n[runbooks]\ndir = \"books\"\n{source}", store.display())).unwrap();
+    fs::write(
+        &config,
+        format!("[store]\nurl = \"sqlite:{}\"\n[runbooks]\ndir = \"books\"\n{source}[[service]]\nname = \"cart\"\n", store.display()),
+    )
+    .unwrap();
     let list = burnwatch(home.path(), temp.path(), &["drill", "--list", "--config", config.to_str().unwrap()]).output().unwrap();
     let list = told(&list);
     assert!(list.contains("bad-canary") && list.contains("runbooks never rehearsed: other\n"), "{list}");
+    assert!(list.contains("alerts without a runbook:\n  cart\n"), "{list}");
     let list = burnwatch(home.path(), temp.path(), &["runbook", "list", "--config", config.to_str().unwrap()]).output().unwrap();
     let list = told(&list);
     let line = |id: &str| list.lines().find(|l| l.starts_with(id)).unwrap_or_else(|| panic!("{list}")).to_owned();

@@ -11,6 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rustix::process::Signal;
 use support::{pty::Pty, shop::Shop};
 use tempfile::TempDir;
 
@@ -100,6 +101,14 @@ fn the_keys_on_the_screen_lead_from_the_incident_through_the_run_and_back_to_it(
     // The terminal goes away in the middle of the step.
     pty.hang_up();
     pty.wait_exit();
+    let mut pty = cockpit(home.path(), &config);
+    pty.wait_for_text("r Roll back");
+    pty.send("r");
+    pty.wait_for_text("it goes on if you leave");
+    // And the next cockpit has no time to say good-bye.
+    pty.signal(Signal::KILL);
+    pty.wait_exit();
+    drop(pty);
     let mut pty = cockpit(home.path(), &config);
     pty.wait_for_text("r Roll back");
     pty.send("r");

@@ -6,7 +6,7 @@ use burnwatch::domain::{How, RunState, StepState};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
-    home::{Home, how, left, nothing_left},
+    home::{Home, counted, how, left, nothing_left},
     support::{self, pty::Pty},
 };
 
@@ -34,6 +34,7 @@ fn a_step_outlives_the_terminal_and_ends_once() {
     assert_eq!(out, "working\nover\n");
     assert!(said.contains("exit 3"), "{said}");
     assert_eq!(home.read("ran"), "x\n");
+    assert_eq!(counted(&home.thread(1)), (1, 1, 1), "it ended once");
 }
 
 #[test]

@@ -14,7 +14,11 @@ use serde_json::Value;
 
 use crate::{
     home::{Home, how},
-    support::{self, cockpit::Cockpit},
+    support::{
+        self,
+        cockpit::Cockpit,
+        fake::{Fake, Say},
+    },
 };
 
 /// A run for an incident with these labels, begun by the journal alone.
@@ -255,6 +259,48 @@ fn a_step_that_others_must_agree_to_waits() {
     let run = home.run(1);
     assert_eq!(run.state_of(&run.steps[0]), StepState::NeedsApproval);
     assert!(!home.file("x").exists());
+}
+
+/// A check may be a query: it asks the source once, and what the figure is decides.
+#[test]
+fn a_query_is_asked_once_and_its_figure_decides() {
+    let answer = |query: &str| match query {
+        "few" => r#"[{"metric":{},"value":[1,"12"]}]"#,
+        "nan" => r#"[{"metric":{},"value":[1,"NaN"]}]"#,
+        "two" => r#"[{"metric":{"a":"1"},"value":[1,"1"]},{"metric":{"a":"2"},"value":[1,"2"]}]"#,
+        _ => "[]",
+    };
+    let prometheus = Fake::start(move |request| {
+        let query = request.split(['&', '\n']).find_map(|pair| pair.strip_prefix("query=")).unwrap_or_default();
+        Say::json(format!(r#"{{"status":"success","data":{{"resultType":"vector","result":{}}}}}"#, answer(query)))
+    });
+    let block = |name: &str, query: &str, expect: &str| {
+        format!("## {name}\n```promql {{name={name} timeout=20s continue_on_error{expect}}}\n{query}\n```\n")
+    };
+    let below = " expect=\"< 100\"";
+    let all = [
+        ("few", "few", below),
+        ("many", "few", " expect=\"< 10\""),
+        ("any", "few", ""),
+        ("none", "none", below),
+        ("nan", "nan", ""),
+        ("two", "two", ""),
+    ];
+    let home = Home::new(&[("ask", &all.map(|(name, query, expect)| block(name, query, expect)).concat())]);
+    let config = fs::read_to_string(home.config()).unwrap();
+    support::configure(
+        home.path(),
+        &format!("{config}\n[[source]]\nname = \"prom\"\nkind = \"prometheus\"\nurl = \"{}\"\n", prometheus.url()),
+    );
+    home.says(1, &["run", "ask", "--all"]);
+    let ends = all.map(|(name, ..)| {
+        let end = home.end(1, name).1;
+        (name, how(&end), end.why.map(|why| why.to_string()).unwrap_or_default())
+    });
+    let well = ends.iter().filter(|(_, how, _)| *how == How::Ok).map(|(name, ..)| *name).collect::<Vec<_>>();
+    assert_eq!(well, ["few", "any"], "{ends:?}");
+    assert!(ends[3].2.contains("no figure") && ends[4].2.contains("no figure") && ends[5].2.contains("2 figures"), "{ends:?}");
+    assert_eq!(prometheus.asked().len(), all.len());
 }
 
 #[test]

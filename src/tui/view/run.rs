@@ -72,7 +72,8 @@ impl Page<'_> {
         let w = canvas.width();
         let signal = self.signal(canvas);
         let room = |at: u16| signal.saturating_sub(at + 2);
-        let mut at = canvas.text(1, 0, (w / 3).max(20), Role::Emphasis, &self.heading()) + 2;
+        let share = if w < WIDE { w / 2 } else { w / 3 };
+        let mut at = canvas.text(1, 0, share.max(20), Role::Emphasis, &self.heading()) + 2;
         if let Some(run) = self.run {
             let of_drill = if run.drill.is_some() { "drill " } else { "" };
             at = canvas.write(at, 0, room(at), Role::Accent, format_args!("{of_drill}run {}", run.id));
