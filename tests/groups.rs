@@ -290,7 +290,8 @@ fn one_act_on_two_clusters_lives_and_ends_in_each_by_itself() {
     assert_eq!(clusters.standing(), [1, 1]);
     // It clears in one of them: what was there ends, the other is held on and extended.
     clusters.both[0].clear();
-    clusters.rig.cockpit.wait_for("one alert", |s| s.incidents.len() == 1 && s.incidents[0].count() == 1);
+    let at_rest = |s: &Snapshot| s.threads.values().all(|t| t.open.is_empty());
+    clusters.rig.cockpit.wait_for("one alert", |s| s.incidents.len() == 1 && s.incidents[0].count() == 1 && at_rest(s));
     clusters.rig.pass(80);
     clusters.both[0].wait_for(|book| book.standing().is_empty());
     clusters.rig.pass(5 * 60);
