@@ -122,8 +122,26 @@ fn the_keys_on_the_screen_lead_from_the_incident_through_the_run_and_back_to_it(
     pty.wait_for_text("enter do it");
     pty.send("\r");
     pty.wait_for_text("every step was taken");
-    pty.send("\u{1b}6");
+    pty.send("\u{1b}");
+    pty.wait_for_text("━━ SLOs ");
+    pty.send("6");
     pty.wait_for_text("finished");
+    pty.wait_for_text("runs of Roll back the canary");
+    // Somebody has corrected the file meanwhile: what is opened is what it says now, and so is what is asked for.
+    let book = home.path().join("runbooks/rollback.md");
+    let corrected = |title: &str| fs::write(&book, RUNBOOK.replace("Roll back the canary", title)).unwrap();
+    corrected("Roll it back by hand");
+    pty.send("\r");
+    pty.wait_for_text("its effect is watched");
+    // A run that is over is left by the next key, and nothing has begun.
+    pty.send("\r");
+    pty.wait_for_text("Roll it back by hand");
+    pty.wait_for_text("enter begin a run");
+    pty.send("\x1b");
+    pty.wait_for_text("runs of Roll it back by hand");
+    corrected("Roll it back at once");
+    pty.send("R");
+    pty.wait_for_text("runs of Roll it back at once");
     pty.send("q");
     assert_eq!(pty.wait_exit().exit_code(), 0);
 }

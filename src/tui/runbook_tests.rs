@@ -131,6 +131,10 @@ fn a_run_that_is_over_is_shown_until_its_effect_is_known() {
     pictures("run-watched", || with_run(burning(), over()), "3r");
     let mut watched = ui(with_run(burning(), over()), (120, 36));
     assert!(text(&mut watched).contains("r watch the effect"), "{}", text(&mut watched));
+    // Who presses enter once too often begins nothing: the steps are there first.
+    assert!(keys(&mut watched, "3r\n").is_empty());
+    assert!(text(&mut watched).contains("enter begin a run"), "{}", text(&mut watched));
+    assert!(matches!(verb(&keys(&mut watched, "\n")), RunVerb::Begin { .. }));
     let signal = Signal::Burn { slo: "checkout/availability".into() };
     let judgement = Judgement::NoEffect { signal, before: Some(82.2), after: 82.0, secs: 300 };
     let judged = [over(), vec![(10, RunEvent::Judged { key: ActId::new("shift"), judgement })]].concat();

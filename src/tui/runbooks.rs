@@ -33,6 +33,8 @@ pub struct Open {
     pub dry: bool,
     /// The run that was going on when it was last looked: it stays when it is over.
     pub pinned: Option<RunId>,
+    /// The run that is over and was turned away from: another one may begin.
+    pub left: Option<RunId>,
     /// What else matches.
     pub others: Vec<RunbookId>,
     /// Where to go back to.
@@ -142,7 +144,7 @@ impl Ui {
 impl Open {
     fn new(id: RunbookId, incident: Option<Arc<Incident>>, ui: &Ui) -> Self {
         let from = (ui.screen, ui.detail.clone().map(Box::new));
-        Self { id, incident, at: None, scroll: 0, dry: false, pinned: None, others: Vec::new(), from }
+        Self { id, incident, at: None, scroll: 0, dry: false, pinned: None, left: None, others: Vec::new(), from }
     }
     /// The runbook, as its file says.
     pub fn book<'a>(&self, ui: &'a Ui) -> Option<&'a Arc<Runbook>> {
@@ -156,7 +158,8 @@ impl Open {
     pub fn run<'a>(&self, ui: &'a Ui) -> Option<&'a Arc<Run>> {
         let of = |run: &&Arc<Run>| run.runbook == self.id && (self.incident.is_none() || run.incident.as_ref() == self.incident_id());
         let newest = ui.snapshot.runs.values().rev().find(of)?;
-        (!newest.state().is_over() || newest.watched().is_some() || self.pinned == Some(newest.id)).then_some(newest)
+        let shown = || self.left != Some(newest.id) && (newest.watched().is_some() || self.pinned == Some(newest.id));
+        (!newest.state().is_over() || shown()).then_some(newest)
     }
     /// The step that is looked at.
     pub fn step_name(&self, ui: &Ui) -> Option<StepName> {
@@ -309,7 +312,12 @@ fn go_on(open: &mut Open, ui: &mut Ui, now: DateTime<Utc>) -> Vec<Request> {
         ui.fail(why);
         return Vec::new();
     }
-    let Some(run) = open.run(ui).filter(|r| !r.state().is_over()).cloned() else { return begin(open, ui, now) };
+    let Some(run) = open.run(ui).cloned() else { return begin(open, ui, now) };
+    if run.state().is_over() {
+        // One key too many begins nothing: the steps come first, and then the next run.
+        (open.left, open.at, open.scroll) = (Some(run.id), None, 0);
+        return Vec::new();
+    }
     if let Some((step, _)) = run.at_work() {
         ui.say(format!("step `{}` is running: wait for it, or end it with c", step.plan.name), now);
         return Vec::new();

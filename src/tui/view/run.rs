@@ -137,10 +137,10 @@ impl Page<'_> {
             (RunState::Finished, _) if run.watched().is_some() => {
                 ("", Role::Ok, "every step was taken; its effect is watched, and goes to the journal".to_owned())
             }
-            (RunState::Finished, _) => ("", Role::Ok, "every step was taken; enter begins another run".to_owned()),
+            (RunState::Finished, _) => ("", Role::Ok, "every step was taken; enter goes on to another run".to_owned()),
             (RunState::Aborted, _) => {
                 let why = run.aborted.as_ref().map_or_else(String::new, |(by, _, why)| format!(" by {by:#}: {why}"));
-                ("", Role::Muted, format!("this run was ended{why}; enter begins another"))
+                ("", Role::Muted, format!("this run was ended{why}; enter goes on to another"))
             }
             (_, None) => ("", Role::Text, String::new()),
             (_, Some(next)) => self.turn(run, next),
