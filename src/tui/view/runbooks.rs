@@ -252,7 +252,8 @@ pub fn listed(
         if n == 0 {
             canvas.text(1, row, 1, Role::Accent, "▸");
         }
-        let title = (w / 3).clamp(20, 40);
+        // Where its steps have no room the title has theirs.
+        let title = if w >= WIDE { w / 3 } else { w.saturating_sub(40) }.clamp(20, 40);
         canvas.text(3, row, title, role, book.title.as_str());
         let mut at = 3 + title + 2;
         if w >= WIDE {
